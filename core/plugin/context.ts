@@ -1,0 +1,155 @@
+import type { Capabilities } from './capabilities.ts'
+import type {
+  CommandName,
+  CommandPayload,
+  CommandResult,
+  Contract,
+  ContractGroup,
+  ErrorCode,
+  EventName,
+  EventPayload,
+  Events,
+  Settings,
+} from './contract.ts'
+
+/** Who gave a command. */
+export interface Caller {
+  /** The connected socket. */
+  readonly clientId: string
+  /** `<strategy>:<subject>`, such as `telegram:279058397` or `local:owner`. */
+  readonly userId: string
+  /** The login that the client belongs to. */
+  readonly sessionId: string
+  readonly roles: readonly string[]
+  /** What the auth strategy knows about the user. */
+  readonly claims: Readonly<Record<string, unknown>>
+  readonly namespace: string
+}
+
+/** One command on its way. */
+export interface Call {
+  readonly caller: Caller
+  /** Aborted when the deadline passes, the client leaves or the plugin stops. */
+  readonly signal: AbortSignal
+  /** Runs once the ack has been handed to the socket: for what must not happen before the client was told. */
+  afterAck(work: () => void | Promise<void>): void
+  /** Stops the deadline's clock (a person is being asked something) until the returned function is called, at most `maxMs`. */
+  suspendDeadline(maxMs: number): () => void
+}
+
+/** Whom an `addressed` event goes to. */
+export type Target = { readonly client: string } | { readonly user: string } | { readonly room: string }
+
+/** Anything with an end. A function is called; an object is closed by the first of these that it has. */
+export type Release = (() => unknown) | { close(): unknown } | { stop(): unknown } | { [Symbol.asyncDispose](): unknown }
+
+export interface Owner {
+  /** Aborted when the owner ends. */
+  readonly signal: AbortSignal
+  /**
+   * Ties a resource to this owner and returns it. Releases run last first, each awaited. What is owned too late, or
+   * arrives from a promise too late, is released at once.
+   */
+  own<T extends Release>(resource: T): T
+  own<T extends Release>(resource: Promise<T>): Promise<T>
+}
+
+type Args<G extends ContractGroup, N extends EventName<G>> =
+  EventPayload<G, N> extends undefined ? [payload?: undefined] : [payload: EventPayload<G, N>]
+type Addressed<G extends ContractGroup> = {
+  [N in EventName<G>]: Events<G>[N] extends { readonly to: 'addressed' } ? N : never
+}[EventName<G>]
+
+export interface Publisher<G extends ContractGroup> {
+  /** Sends an event to the module's subscribers, or to all connected, as its contract says. A retained value is kept. */
+  publish<N extends Exclude<EventName<G>, Addressed<G>>>(event: N, ...args: Args<G, N>): void
+}
+
+/** One namespace of the plugin. */
+export interface Group<G extends ContractGroup> extends Publisher<G> {
+  /** Sends an `addressed` event. */
+  send<N extends Addressed<G>>(target: Target, event: N, ...args: Args<G, N>): void
+  /**
+   * Answers a command. What the handler returns becomes the ack's further fields; a declared error (`context.error`)
+   * becomes its code; anything else thrown is answered `INTERNAL` and logged. What it publishes precedes the ack.
+   */
+  handle<N extends CommandName<G>>(
+    command: N,
+    handler: (payload: CommandPayload<G, N>, call: Call) => CommandResult<G, N> | Promise<CommandResult<G, N>>,
+  ): void
+}
+
+export interface Log {
+  debug(fields: object, message?: string): void
+  info(fields: object, message?: string): void
+  warn(fields: object, message?: string): void
+  error(fields: object, message?: string): void
+}
+
+/** An error with a declared code, to throw from a handler. */
+export interface CodedError extends Error {
+  readonly code: string
+  readonly details?: unknown
+  /** Seconds. */
+  readonly retryAfter?: number
+}
+
+/** Work that lives while the module has subscribers: it owns, publishes and ends. */
+export interface Watch<C extends Contract> extends Owner, Publisher<C> {}
+
+/**
+ * Everything a plugin sees of the host.
+ *
+ * The life of a plugin, and what is guaranteed:
+ *
+ * 1. **Found.** The host reads `package.json` and `contract.json`. No code has run; a disabled plugin stays here.
+ * 2. **Needs.** All of `needs` is there, or the plugin is `unavailable` with a sentence and comes back here when that changes.
+ * 3. **Imported**, once in the life of the process. Changed code waits for the process to be replaced.
+ * 4. **`start(context)`**, with 15 s to finish. It registers a handler for every command of the contract; one that is missing
+ *    fails the start. If it throws or is late, what it owned is released and the state is `failed`; it is tried again
+ *    after 1 s, doubling up to 60 s. Five failures in five minutes: `quarantined`.
+ * 5. **`running`.** Commands arrive, validated and authorized. `whileSubscribed` work starts with the first subscriber
+ *    and ends with the last. Subscriptions made before now count: they get their snapshots now.
+ * 6. **Stop**, with 5 s: because of a need, a setting, an owner's wish or the host's end. New commands are answered
+ *    `MODULE_*`; `signal` is aborted; those in flight are answered; `whileSubscribed` work ends; what is owned is
+ *    released, last first. Then every retained value is forgotten. Steps 4 to 6 may repeat with a new context.
+ */
+export type Context<C extends Contract> = Owner &
+  Group<C> &
+  Capabilities<C> & {
+    readonly id: C['id']
+    /** Validated, with defaults. A change in `plugins.json` restarts the plugin. */
+    readonly settings: Settings<C>
+    readonly log: Log
+    /** The same for a further namespace of the contract. */
+    namespace<K extends keyof NonNullable<C['namespaces']> & string>(name: K): Group<NonNullable<C['namespaces']>[K]>
+    /** The value of a retained event, asked for when somebody subscribes instead of being kept. */
+    provide<N extends EventName<C>>(event: N, value: () => EventPayload<C, N> | Promise<EventPayload<C, N>>): void
+    /**
+     * Runs `work` when the first subscriber comes; what it owns or returns is released when the last has left. What it
+     * publishes is forgotten then, so that nobody is shown a stale value. If it throws, subscribers hear the error and it
+     * is run again for the next one.
+     */
+    whileSubscribed(work: (watch: Watch<C>) => Release | void | Promise<Release | void>): void
+    /** Runs for every new subscription, also the first, after its snapshots were sent. */
+    onSubscribe(listener: () => void | Promise<void>): void
+    /** Makes an error with a declared code. Without a message the contract's sentence is used. */
+    error(code: ErrorCode<C>, message?: string, extra?: { details?: unknown; retryAfter?: number }): CodedError
+    /** Tells the module's subscribers of a failure that belongs to no command. */
+    publishError(code: ErrorCode<C>, message?: string, details?: unknown): void
+    /** Something broke that only a new start mends: stops the plugin, state `failed`, and tries again. */
+    fail(reason: string): void
+  }
+
+export interface Plugin<C extends Contract = Contract> {
+  readonly contract: C
+  start(context: Context<C>): void | Promise<void>
+}
+
+/** Returns its arguments as one value, the plugin package's default export. */
+export function definePlugin<const C extends Contract>(
+  contract: C,
+  { start }: { start(context: Context<C>): void | Promise<void> },
+): Plugin<C> {
+  return { contract, start }
+}

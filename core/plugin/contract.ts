@@ -1,0 +1,120 @@
+import type { XStatic } from 'typebox/schema'
+
+/** A JSON Schema (2020-12 keywords that ajv's default dialect knows), written by hand or built with TypeBox. */
+export type JsonSchema = object
+
+/** The built-in roles a contract can ask for, weakest first. Roles defined in `access.json` work by their grants alone. */
+export type ContractRole = 'viewer' | 'operator' | 'owner'
+
+/** How often one user may give a command: at most `max` times in any `windowMs` milliseconds. */
+export interface Rate {
+  readonly max: number
+  readonly windowMs: number
+}
+
+export interface CommandDefinition {
+  readonly description?: string
+  /** Shape of the payload. Without it the command takes none. */
+  readonly payload?: JsonSchema
+  /** Shape of the ack's further fields (an object). Checked in development. */
+  readonly result?: JsonSchema
+  /** The weakest built-in role that may give it. Default `owner`. */
+  readonly role?: ContractRole
+  /** Milliseconds until it is answered `TIMEOUT` and its signal is aborted. Default 10,000. */
+  readonly timeoutMs?: number
+  /** Counted per user. Default 60 in 10 s. */
+  readonly rate?: Rate
+  /** Commands of one client that may be unanswered at a time. Default 16. */
+  readonly inFlight?: number
+}
+
+export interface EventDefinition {
+  readonly description?: string
+  /** Shape of the value. Without it the event carries none. */
+  readonly payload?: JsonSchema
+  /** The last value is kept and sent at once to a new subscriber. */
+  readonly retained?: boolean
+  /**
+   * Whom it reaches: the module's `subscribers` (default), every client `connected` to the namespace,
+   * or those `addressed` in each publish (a client, a user, a room).
+   */
+  readonly to?: 'subscribers' | 'connected' | 'addressed'
+}
+
+/** What a plugin says on one Socket.IO namespace. */
+export interface ContractGroup {
+  readonly commands?: Readonly<Record<string, CommandDefinition>>
+  readonly events?: Readonly<Record<string, EventDefinition>>
+}
+
+/** A program the plugin starts, and how a person gets it. */
+export interface ToolNeed {
+  /** The Debian package that brings it. */
+  readonly package: string
+  /** The plugin runs without it, with less to show. */
+  readonly optional?: boolean
+}
+
+/**
+ * What must be on the machine before the plugin starts. Checked first and watched afterwards: while something is missing
+ * the plugin is `unavailable` with a sentence, when it appears the plugin starts, when it vanishes the plugin stops.
+ */
+export interface Needs {
+  /** Well-known names on the system bus, running or activatable. */
+  readonly dbus?: readonly string[]
+  /** Programs on PATH, by name. */
+  readonly tools?: Readonly<Record<string, ToolNeed>>
+  /** Paths that must exist, such as `/dev/video0`; a `*` in the last segment stands for any characters. */
+  readonly devices?: readonly string[]
+}
+
+/** The capabilities a contract names; the context holds these and no others. */
+export interface CapabilityRequests {
+  /** Services on the system bus it may call, by well-known name. */
+  readonly dbus?: readonly string[]
+  /** Programs it may start, by name. They get an argument list, never a shell. */
+  readonly exec?: readonly string[]
+  /** The host's own controls. Only for plugins that come with Patchbay. */
+  readonly host?: true
+}
+
+/** Pure data: what a plugin declares. The build writes it to `contract.json`; the host reads nothing else before the plugin is enabled. */
+export interface Contract extends ContractGroup {
+  /** Lower-case letters, digits and dashes, at most 32. Also the module name that clients subscribe to. */
+  readonly id: string
+  readonly description?: string
+  /** Who may connect to its namespace, by the name of an auth policy. Default `patchbay`: Telegram, session token or one-time link. */
+  readonly policy?: string
+  /** The weakest built-in role that may subscribe. Default `viewer`. */
+  readonly subscribeRole?: ContractRole
+  readonly needs?: Needs
+  readonly capabilities?: CapabilityRequests
+  /** Shape of `settings` in `plugins.json`: an object whose properties all have defaults. */
+  readonly settings?: JsonSchema
+  /** Further namespaces below the mount, by relative name: `media` on a plugin mounted at `/studio` is `/studio/media`. */
+  readonly namespaces?: Readonly<Record<string, ContractGroup>>
+  /** Error codes with a sentence that says what happened and what to do. */
+  readonly errors?: Readonly<Record<string, string>>
+}
+
+/** Returns its argument, typed to the letter. */
+export function defineContract<const C extends Contract>(contract: C): C {
+  return contract
+}
+
+export type Static<S> = S extends object ? XStatic<S> : undefined
+export type Commands<C extends ContractGroup> = NonNullable<C['commands']>
+export type Events<C extends ContractGroup> = NonNullable<C['events']>
+export type CommandName<C extends ContractGroup> = keyof Commands<C> & string
+export type EventName<C extends ContractGroup> = keyof Events<C> & string
+type Field<D, K extends string> = D extends { readonly [P in K]: infer S } ? Static<S> : undefined
+export type CommandPayload<C extends ContractGroup, N extends CommandName<C>> = Field<Commands<C>[N], 'payload'>
+export type CommandResult<C extends ContractGroup, N extends CommandName<C>> = Commands<C>[N] extends { readonly result: infer S }
+  ? Static<S>
+  : void
+export type EventPayload<C extends ContractGroup, N extends EventName<C>> = Field<Events<C>[N], 'payload'>
+export type ErrorCode<C extends Contract> = (keyof NonNullable<C['errors']> & string) | HandlerCode
+export type Settings<C extends Contract> = Field<C, 'settings'>
+
+/** The core's codes that a handler may answer with too. */
+export type HandlerCode = 'MODULE_UNAVAILABLE' | 'INVALID_PAYLOAD' | 'FORBIDDEN' | 'TIMEOUT' | 'RATE_LIMITED'
