@@ -3,14 +3,12 @@
 import { execFile } from 'node:child_process'
 import { chmod, mkdir, mkdtemp, readdir, readFile, rename, rm, utimes, writeFile } from 'node:fs/promises'
 import { dirname, join, relative } from 'node:path'
-import { fileURLToPath, pathToFileURL } from 'node:url'
-import { isDeepStrictEqual, promisify } from 'node:util'
+import { promisify } from 'node:util'
 import { build } from 'esbuild'
-import { builtinPlugins, exists } from './checks/sources.mjs'
+import { bundling, evaluateContracts } from './checks/contracts.mjs'
+import { builtinPlugins, cache, exists, root } from './checks/sources.mjs'
 
-const root = fileURLToPath(new URL('..', import.meta.url))
 const dist = join(root, 'dist')
-const cache = join(root, 'node_modules/.cache/patchbay')
 
 /** What stays an import: TypeBox is a dependency (plugins' types need it), the others are native parts that may be missing. */
 const external = ['bufferutil', 'utf-8-validate', 'abstract-socket', 'x11']
@@ -18,17 +16,6 @@ const external = ['bufferutil', 'utf-8-validate', 'abstract-socket', 'x11']
 // CommonJS libraries in the bundle want these three.
 const banner = `import { createRequire as __createRequire } from 'node:module'
 const require = __createRequire(import.meta.url), __filename = import.meta.filename, __dirname = import.meta.dirname`
-
-const common = {
-  absWorkingDir: root,
-  bundle: true,
-  format: 'esm',
-  platform: 'node',
-  target: 'node20',
-  mainFields: ['module', 'main'], // the UMD main of jsonc-parser cannot be bundled
-  alias: { 'patchbay/plugin': './core/plugin/index.ts', 'patchbay/testing': './core/testing/index.ts' },
-  logLevel: 'warning',
-}
 
 /** Leaves TypeBox out, and its import too where nothing of it is used. */
 const typeboxOutside = {
@@ -41,7 +28,7 @@ const contractsAsData = (contracts) => ({
   name: 'contracts-as-data',
   setup: ({ onLoad }) =>
     onLoad({ filter: /\/plugins\/[^/]+\/contract\.ts$/ }, ({ path }) => {
-      const values = contracts.get(path)
+      const values = contracts.get(path)?.values
       if (values === undefined) throw new Error(`${path} belongs to no plugin: its package.json has no "patchbay" field.`)
       return {
         contents: Object.entries(values)
@@ -51,43 +38,16 @@ const contractsAsData = (contracts) => ({
     }),
 })
 
-/** Runs every `contract.ts` and returns its exports by path. Fails on a value that JSON would not hold. */
-async function evaluateContracts(plugins) {
-  await mkdir(cache, { recursive: true })
-  const outdir = await mkdtemp(join(cache, 'contracts-'))
-  try {
-    const entryPoints = plugins.map(({ folder, directory }) => ({ in: join(directory, 'contract.ts'), out: folder }))
-    await build({ ...common, entryPoints, outdir, outExtension: { '.js': '.mjs' }, packages: 'external' })
-    const contracts = new Map()
-    for (const { folder, directory } of plugins) {
-      const values = { ...(await import(pathToFileURL(join(outdir, `${folder}.mjs`)).href)) }
-      const data = JSON.parse(JSON.stringify(values))
-      if (!isDeepStrictEqual(data, structuredClone(values)))
-        throw new Error(`plugins/${folder}/contract.ts exports what JSON cannot hold.`)
-      contracts.set(join(directory, 'contract.ts'), data)
-    }
-    return contracts
-  } finally {
-    await rm(outdir, { recursive: true })
-  }
-}
-
 /** The files of one built-in plugin beside its code. */
 async function pluginFiles({ folder, directory }, contracts) {
-  const declared = Object.values(contracts.get(join(directory, 'contract.ts'))).filter((value) => typeof value?.id === 'string')
-  if (declared.length !== 1)
-    throw new Error(`plugins/${folder}/contract.ts must export one contract; it exports ${declared.length}.`)
-  const manifest = JSON.parse(await readFile(join(directory, 'package.json'), 'utf8'))
-  const {
-    scripts: _,
-    devDependencies: __,
-    ...shipped
-  } = { ...manifest, type: 'module', main: './index.js', exports: './index.js' }
-  const to = join(dist, 'plugins', declared[0].id)
+  const { contract } = contracts.get(join(directory, 'contract.ts'))
+  const copies = ['package.json', 'README.md'].map(async (name) => [
+    join(dist, 'plugins', folder, name),
+    await readFile(join(directory, name)),
+  ])
   return [
-    [join(to, 'contract.json'), `${JSON.stringify(declared[0], undefined, 2)}\n`],
-    [join(to, 'package.json'), `${JSON.stringify(shipped, undefined, 2)}\n`],
-    [join(to, 'README.md'), await readFile(join(directory, 'README.md'))],
+    [join(dist, 'plugins', folder, 'contract.json'), `${JSON.stringify(contract, undefined, 2)}\n`],
+    ...(await Promise.all(copies)),
   ]
 }
 
@@ -103,13 +63,13 @@ async function bundle(plugins, contracts) {
   for (const { folder, directory } of plugins)
     entryPoints.push({ in: join(directory, 'index.ts'), out: `plugins/${folder}/index` })
   const { outputFiles, metafile } = await build({
-    ...common,
+    ...bundling,
     entryPoints,
     outdir: dist,
     write: false,
     metafile: true,
     splitting: true,
-    chunkNames: 'chunks/[name]-[hash]',
+    chunkNames: '[name]-[hash]', // beside the entries, so that import.meta.url means dist/ in every file
     minify: true,
     keepNames: true,
     sourcemap: 'linked',

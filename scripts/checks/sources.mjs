@@ -3,7 +3,8 @@ import { access, readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
-export const root = fileURLToPath(new URL('../..', import.meta.url))
+export const root = fileURLToPath(new URL('../..', import.meta.url)).replace(/\/$/, '')
+export const cache = join(root, 'node_modules/.cache/patchbay')
 
 export const exists = (path) =>
   access(path).then(
@@ -17,7 +18,12 @@ export async function builtinPlugins() {
   for (const folder of (await readdir(join(root, 'plugins'))).sort()) {
     const directory = join(root, 'plugins', folder)
     if (!(await exists(join(directory, 'package.json')))) continue
-    if (!(await exists(join(directory, 'index.ts'))) || !(await exists(join(directory, 'contract.ts')))) continue // TEMP
+    if (
+      !(await exists(join(directory, 'index.ts'))) ||
+      !(await exists(join(directory, 'contract.ts'))) ||
+      !(await exists(join(directory, 'README.md')))
+    )
+      continue // TEMP
     const manifest = JSON.parse(await readFile(join(directory, 'package.json'), 'utf8'))
     if (manifest.patchbay !== undefined) found.push({ folder, directory, manifest })
   }
