@@ -1,0 +1,20 @@
+# Read by start.sh and test.sh: what a checkout needs before anything can run. Every step says what it does, in one line.
+
+say() { printf '%s\n' "patchbay: $*"; }
+give_up() { printf '%s\n' "patchbay: $*" >&2; exit 1; }
+
+need_node() {
+  local how='Debian 13 and newer have it: sudo apt install nodejs npm. For older ones see https://nodejs.org/en/download.'
+  local wanted='const [major, minor] = process.versions.node.split(".").map(Number); process.exit(major > 20 || (major === 20 && minor >= 19) ? 0 : 1)'
+  command -v node >/dev/null || give_up "Node.js 20.19 or newer is needed and there is none on PATH. $how"
+  node -e "$wanted" || give_up "Node.js 20.19 or newer is needed; $(command -v node) is $(node --version). $how"
+  command -v npm >/dev/null || give_up "npm is needed (Node.js is here without it). $how"
+}
+
+# node_modules is as the lock file says when it keeps a copy of this very lock file.
+need_packages() {
+  if cmp -s package-lock.json node_modules/.installed-from.json; then return; fi
+  say 'installing the npm packages that package-lock.json names'
+  npm ci --no-audit --no-fund --loglevel=error || give_up 'npm ci failed (see above): is the npm registry to be reached?'
+  cp package-lock.json node_modules/.installed-from.json
+}

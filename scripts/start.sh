@@ -1,0 +1,15 @@
+#!/usr/bin/env bash
+# Runs Patchbay from this checkout, in the foreground, on a machine that has Node.js and nothing else.
+# Arguments are passed on to `patchbay start`.
+set -euo pipefail
+cd "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/.."
+. scripts/prepare.sh
+
+need_node
+need_packages
+if [ ! -e dist/main.js ] || [ -n "$(find core plugins scripts config/schemas package.json package-lock.json -newer dist/main.js -print -quit)" ]; then
+  say 'building dist/'
+  npm run --silent build
+fi
+say 'starting (Ctrl-C stops it)'
+exec node dist/cli.js start --print-link "$@"
