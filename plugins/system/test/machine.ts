@@ -2,10 +2,10 @@ import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:f
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import type { Test } from 'tap'
 import type { MountedFiles } from '../driver/disks.ts'
 import { createNetwork } from '../driver/network.ts'
 import { createSampler, type Machine } from '../driver/sampler.ts'
-import type { Test } from 'tap'
 import { createSensors } from '../driver/sensors.ts'
 
 const fixtures = join(dirname(fileURLToPath(import.meta.url)), 'fixtures')

@@ -55,7 +55,7 @@ export async function standInLogind(client: MessageBus, answer: string, refusal?
       },
     },
   })
-  client.export('/org/freedesktop/login1', manager)
+  await client.export('/org/freedesktop/login1', manager)
   await client.requestName('org.freedesktop.login1', 0)
   return { reboots }
 }
