@@ -72,7 +72,7 @@ export interface SessionInfo {
   /** Connected sockets now. */
   readonly clients: number
   /** Attempts to use a token of it that had been replaced: a copy of it may be in other hands. */
-  readonly refusedTokens: ReadonlyArray<{ readonly at: number; readonly address: string }>
+  readonly refusedTokens: Array<{ readonly at: number; readonly address: string }>
 }
 
 /** The host's controls, for the `host` module. Every change is written to the configuration files and then takes effect. */

@@ -1,0 +1,13 @@
+import type { Capabilities, HostControl } from '../plugin/capabilities.ts'
+import type { Contract } from '../plugin/contract.ts'
+import { createDBus, type SystemBus } from './dbus.ts'
+import { createExec } from './exec.ts'
+
+/** What a contract names, and nothing else. `host` is for plugins that come with Patchbay; discovery refuses it to others. */
+export function createCapabilities({ capabilities = {} }: Contract, parts: { bus: SystemBus; host: HostControl }): Capabilities<Contract> {
+  return {
+    ...(capabilities.dbus && { dbus: createDBus(parts.bus, capabilities.dbus) }),
+    ...(capabilities.exec && { exec: createExec(capabilities.exec) }),
+    ...(capabilities.host && { host: parts.host }),
+  } as Capabilities<Contract>
+}

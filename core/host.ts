@@ -1,0 +1,286 @@
+import { access as checkAccess, constants, mkdir } from 'node:fs/promises'
+import fastify, { type FastifyBaseLogger, type FastifyInstance, type FastifyPluginAsync } from 'fastify'
+import fastifySocketIo from 'fastify-socket.io'
+import type { Server, ServerOptions } from 'socket.io'
+import type { DependencyContainer, InjectionToken } from 'tsyringe'
+import type { Refusal } from './auth/identity.ts'
+import type { Session } from './auth/sessions.ts'
+import { accessOf, compose, type Options, things } from './composition.ts'
+import { addRoutes } from './http/routes.ts'
+import type { PluginStatus } from './plugin/capabilities.ts'
+import { Discovery } from './lifecycle/discovery.ts'
+
+/** A start-up failure that a sentence explains, and the exit code that tells systemd what it was (sysexits.h). */
+export class StartError extends Error {
+  readonly exitCode: number
+  constructor(message: string, exitCode: number) {
+    super(message)
+    this.exitCode = exitCode
+  }
+}
+
+interface Part {
+  readonly name: string
+  /** Why it stands at this place in the order. */
+  readonly reason: string
+  start(): unknown
+  stop?(): unknown
+}
+
+/** The daemon: its parts, started in order and stopped in reverse. */
+export class Host {
+  readonly #options: Options
+  readonly #all: DependencyContainer
+  readonly #started: Array<Part & { readonly ms: number }> = []
+  #discovery: Discovery | undefined
+  #isReady = false
+
+  constructor(options: Options) {
+    this.#options = options
+    this.#all = compose(options)
+  }
+
+  #get<T>(thing: InjectionToken<T>): T {
+    return this.#all.resolve(thing)
+  }
+
+  readonly #parts: readonly Part[] = [
+    {
+      name: 'data directory',
+      reason: 'first: whoever holds it is the one daemon here',
+      start: () => this.#claimDataDir(),
+      stop: () => this.#get(things.control).close(),
+    },
+    {
+      name: 'sessions',
+      reason: 'before the door opens, so that nobody is logged out by a restart',
+      start: () => this.#get(things.sessions).load(),
+      stop: () => this.#get(things.sessions).close(),
+    },
+    {
+      name: 'http',
+      reason: 'the server that Socket.IO and the routes live on; nothing can reach it yet',
+      start: () => this.#createHttp(),
+      stop: async () => {
+        const { server, io } = this.#get(things.http)
+        io.disconnectSockets(true)
+        server.closeAllConnections()
+        await this.#get(things.http).close()
+      },
+    },
+    {
+      name: 'wire',
+      reason: 'who may come in is settled before anybody can',
+      start: () => this.#openDoor(),
+    },
+    {
+      name: 'listener',
+      reason: 'before the plugins: clients may subscribe to what is still starting',
+      start: () => this.#listen(),
+      stop: () => this.#get(things.listener).close(),
+    },
+    {
+      name: 'plugins',
+      reason: 'each for itself; none keeps another waiting',
+      start: () => this.#startPlugins(),
+      stop: async () => {
+        await this.#discovery?.close()
+        await this.#get(things.supervisor).stop()
+        this.#get(things.bus).close()
+      },
+    },
+    {
+      name: 'configuration watch',
+      reason: 'last: a change now finds everything that it can change',
+      start: () => this.#watchConfig(),
+      stop: () => this.#options.config.close(),
+    },
+  ]
+
+  /** Where clients connect to. */
+  get url(): string {
+    return this.#options.config.host.publicUrl ?? this.#get(things.listener).url
+  }
+
+  /** Rejects with a StartError; what had started is stopped again. */
+  async start(): Promise<void> {
+    for (const part of this.#parts) {
+      const begun = performance.now()
+      try {
+        await part.start()
+      } catch (error) {
+        await this.stop()
+        throw error
+      }
+      this.#started.push({ ...part, ms: performance.now() - begun })
+    }
+    this.#isReady = true
+    this.#options.log.info({ url: this.#get(things.listener).url }, 'is ready')
+  }
+
+  async stop(): Promise<void> {
+    this.#isReady = false
+    for (let part = this.#started.pop(); part; part = this.#started.pop())
+      await Promise.resolve(part.stop?.()).catch((error: unknown) => this.#options.log.error({ err: error }, `${part?.name} did not stop`))
+  }
+
+  /** Whether nobody is configured as owner: then the one-time link is the only way in. */
+  get needsLink(): boolean {
+    return !this.#get(things.access).current.hasOwner()
+  }
+
+  /** A link that logs its bearer in as the local owner, once. */
+  issueLink(lan: boolean): { readonly url: string; readonly expiresAt: number } {
+    const { code, expiresAt } = this.#get(things.links).issue({ lan })
+    return { url: `${this.#get(things.listener).url.replace('//0.0.0.0', '//127.0.0.1').replace('//[::]', '//[::1]')}/login#${code}`, expiresAt }
+  }
+
+  /** Every plugin with its state. */
+  status(): PluginStatus[] {
+    return this.#get(things.supervisor).statuses()
+  }
+
+  /** How many clients are subscribed to a module. */
+  subscriberCount(id: string): number {
+    return this.#get(things.hub).modules.get(id)?.subscribers.size ?? 0
+  }
+
+  /** Fails the plugin whose code an uncaught error came out of; false if it was none of them. */
+  blame(error: unknown): boolean {
+    return this.#get(things.supervisor).blame(error)
+  }
+
+  async #claimDataDir(): Promise<void> {
+    const { dataDir } = this.#options
+    try {
+      await mkdir(dataDir, { recursive: true, mode: 0o700 })
+      await checkAccess(dataDir, constants.W_OK)
+    } catch (error) {
+      throw new StartError(`The data directory ${dataDir} cannot be written (${(error as Error).message}). Set PATCHBAY_DATA_DIR.`, 73)
+    }
+    const answer = ({ command, lan }: { readonly command: string; readonly lan?: unknown }) => {
+      if (command === 'login') return this.issueLink(lan === true)
+      if (command === 'ping') return { pid: process.pid }
+      throw new Error('The daemon does not know this command.')
+    }
+    await this.#get(things.control)
+      .open(dataDir, answer)
+      .catch((error: Error) => {
+        throw new StartError(error.message, 75)
+      })
+  }
+
+  async #createHttp(): Promise<void> {
+    const { log, config, loginPage } = this.#options
+    const guard = this.#get(things.guard)
+    const app: FastifyInstance = fastify({ loggerInstance: log as FastifyBaseLogger, disableRequestLogging: true, requestTimeout: 15_000, forceCloseConnections: true })
+    await app.register(fastifySocketIo as unknown as FastifyPluginAsync<Partial<ServerOptions>>, {
+      serveClient: false,
+      connectTimeout: 10_000,
+      maxHttpBufferSize: config.host.limits.messageBytes,
+      cors: { origin: (origin: string | undefined, answer) => answer(null, origin !== undefined && guard.knowsOrigin(origin)) },
+    })
+    addRoutes(app, {
+      guard,
+      loginPage,
+      links: this.#get(things.links),
+      sessions: this.#get(things.sessions),
+      rolesOf: (identity) => this.#get(things.policy).rolesOf(identity),
+      onLogin: (session, address) => log.info({ audit: true, user: session.userId, address }, 'logged in by one-time link'),
+      onRefusal: (refusal, address) => this.#auditRefusal(refusal, address),
+      isReady: () => this.#isReady,
+      overview: () => this.#overview(),
+    })
+    await app.ready()
+    this.#all.register(things.http, { useValue: app as FastifyInstance & { readonly io: Server } })
+  }
+
+  #openDoor(): void {
+    const { io } = this.#get(things.http)
+    const [hub, door, connections] = [this.#get(things.hub), this.#get(things.door), this.#get(things.connections)]
+    door.attach(io)
+    door.onRefusal = (refusal, address) => this.#auditRefusal(refusal, address)
+    hub.onNamespace = (namespace) => connections.serve(namespace)
+    // Socket.IO always has this one: it must ask at the door even when nothing is mounted on it.
+    connections.serve(io.of('/'))
+    this.#get(things.sessions).onEnd((session: Session) => {
+      this.#options.log.info({ audit: true, session: session.id, user: session.userId }, 'a session has ended')
+      connections.end(session)
+    })
+  }
+
+  async #listen(): Promise<void> {
+    const { config } = this.#options
+    const { address, port } = config.host
+    try {
+      await this.#get(things.listener).listen(config.host)
+    } catch (error) {
+      const { code, message } = error as NodeJS.ErrnoException
+      const why = code === 'EADDRINUSE' ? 'another program listens there' : code === 'EACCES' ? 'this user may not' : message
+      throw new StartError(`Cannot listen on ${address}:${port}: ${why}. Choose another port in host.json or with PATCHBAY_PORT.`, 69)
+    }
+  }
+
+  async #startPlugins(): Promise<void> {
+    this.#discovery = this.#createDiscovery()
+    await this.#get(things.supervisor).reconcile(await this.#discovery.scan())
+    await this.#discovery.watch()
+  }
+
+  #createDiscovery(): Discovery {
+    const { builtinDir, dataDir, config, log } = this.#options
+    const others = [`${dataDir}/plugins`, ...config.host.pluginDirs].map((path) => ({ path, builtin: false }))
+    return new Discovery({
+      dirs: [{ path: builtinDir, builtin: true }, ...others],
+      onChange: (found) => void this.#get(things.supervisor).reconcile(found),
+      onProblem: (sentence) => log.warn(sentence),
+    })
+  }
+
+  async #watchConfig(): Promise<void> {
+    const { config, log } = this.#options
+    let { host } = config
+    config.onChange((change) => {
+      if (change === 'problems') for (const { file, line, message } of config.problems) log.warn(`${file}:${line}: ${message}`)
+      if (change === 'access') {
+        this.#get(things.access).current = accessOf(config)
+        this.#get(things.connections).review()
+      }
+      if (change === 'plugins') void this.#get(things.supervisor).reconcile()
+      if (change === 'host') {
+        const before = host
+        host = config.host
+        void this.#applyHost(before).catch((error: unknown) => log.error({ err: error }, 'host.json could not be applied'))
+      }
+    })
+    await config.watch()
+  }
+
+  async #applyHost(before: Options['config']['host']): Promise<void> {
+    const { config, log } = this.#options
+    log.level = config.host.log.level
+    const { engine } = this.#get(things.http).io
+    // Engine.IO copied the limit into its WebSocket server, which its types hide.
+    engine.opts.maxHttpBufferSize = engine['ws'].options.maxPayload = config.host.limits.messageBytes
+    await this.#get(things.listener)
+      .listen(config.host)
+      .catch(async (error: Error) => {
+        log.error({ err: error }, 'cannot listen as host.json says; staying where we were')
+        await this.#get(things.listener).listen(before)
+      })
+    if (JSON.stringify(before.pluginDirs) !== JSON.stringify(config.host.pluginDirs)) {
+      await this.#discovery?.close()
+      await this.#startPlugins()
+    } else await this.#get(things.supervisor).reconcile()
+  }
+
+  #overview(): object {
+    const supervisor = this.#get(things.supervisor)
+    const boot = this.#started.map(({ name, reason, ms }) => ({ name, reason, ms: Math.round(ms * 10) / 10 }))
+    return { plugins: supervisor.statuses(), boot, startMs: supervisor.startTimes(), configProblems: this.#options.config.problems }
+  }
+
+  #auditRefusal(refusal: Refusal, address: string): void {
+    this.#options.log.warn({ audit: true, address, code: refusal.code, reason: refusal.data.reason }, 'refused')
+  }
+}

@@ -1,0 +1,69 @@
+import type { IncomingMessage } from 'node:http'
+import { isIP } from 'node:net'
+import proxyAddr from '@fastify/proxy-addr'
+import { hostName, isForwarded, isLoopback } from '../auth/address.ts'
+
+export interface GuardSettings {
+  readonly publicUrl?: string
+  /** Further Host names. */
+  readonly hosts: readonly string[]
+  /** Further web origins. */
+  readonly origins: readonly string[]
+  readonly trustedProxies: readonly string[]
+}
+
+type Trust = (address: string, hops: number) => boolean
+
+/** Knows where a request comes from and whether it was meant for this host: the protection against DNS rebinding and foreign pages. */
+export class Guard {
+  readonly #settings: () => GuardSettings
+  #trust: { proxies: readonly string[]; isTrusted: Trust } | undefined
+
+  constructor(settings: () => GuardSettings) {
+    this.#settings = settings
+  }
+
+  /** The visitor's address: the peer's, or what the listed proxies say, read from the right. */
+  addressOf(request: IncomingMessage): string {
+    return proxyAddr(request, this.#isTrusted()) ?? request.socket.remoteAddress ?? ''
+  }
+
+  /** True if a proxy that is not listed, or any other, passed this on. */
+  isForwarded(request: IncomingMessage): boolean {
+    return isForwarded(request.headers)
+  }
+
+  /** Why this request is not served, or undefined. */
+  problem(request: IncomingMessage): string | undefined {
+    if (!this.#knowsHost(request)) return 'This Host is not one that host.json names (publicUrl, hosts).'
+    const { origin } = request.headers
+    return origin === undefined || this.knowsOrigin(origin) ? undefined : 'This Origin is not one that host.json names (publicUrl, origins).'
+  }
+
+  knowsOrigin(origin: string): boolean {
+    const { publicUrl, origins } = this.#settings()
+    if ([publicUrl, ...origins].some((known) => known !== undefined && new URL(known).origin === origin)) return true
+    if (!URL.canParse(origin)) return false
+    const { protocol, hostname } = new URL(origin)
+    return /^https?:$/.test(protocol) && isLocalName(hostname.replace(/^\[|\]$/g, ''))
+  }
+
+  #knowsHost(request: IncomingMessage): boolean {
+    const name = hostName(request.headers.host ?? '')
+    if (name === undefined) return false
+    const { publicUrl, hosts } = this.#settings()
+    if (isLocalName(name) || hosts.includes(name) || (publicUrl !== undefined && new URL(publicUrl).hostname === name)) return true
+    // An address is no name that could be rebound; it is ours if the request arrived at it.
+    return isIP(name) !== 0 && name === request.socket.localAddress?.replace(/^::ffff:/, '')
+  }
+
+  #isTrusted(): Trust {
+    const { trustedProxies } = this.#settings()
+    if (this.#trust?.proxies !== trustedProxies) this.#trust = { proxies: trustedProxies, isTrusted: proxyAddr.compile([...trustedProxies]) }
+    return this.#trust.isTrusted
+  }
+}
+
+function isLocalName(name: string): boolean {
+  return name === 'localhost' || isLoopback(name)
+}

@@ -1,0 +1,92 @@
+import { createHash } from 'node:crypto'
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import { type Identity, Refusal } from '../auth/identity.ts'
+import type { OneTimeLinks } from '../auth/one-time-link.ts'
+import type { Session, Sessions } from '../auth/sessions.ts'
+import type { Guard } from './guard.ts'
+
+export interface RouteParts {
+  readonly guard: Guard
+  readonly links: OneTimeLinks
+  readonly sessions: Sessions
+  readonly rolesOf: (identity: Identity) => readonly string[]
+  readonly onLogin: (session: Session, address: string) => void
+  readonly onRefusal: (refusal: Refusal, address: string) => void
+  /** What `/readyz` and `/plugins` show. */
+  readonly isReady: () => boolean
+  readonly overview: () => object
+  readonly loginPage: string
+}
+
+const maxBadCodesPerMinute = 30
+
+/** Everything the core itself serves over HTTP. */
+export function addRoutes(app: FastifyInstance, parts: RouteParts): void {
+  const { guard, links, sessions, loginPage } = parts
+  const policy = contentPolicy(loginPage)
+  let badCodes = 0
+  let badCodesSince = 0
+
+  app.addHook('onRequest', async (request, reply) => {
+    reply.headers({ 'X-Content-Type-Options': 'nosniff', 'Referrer-Policy': 'no-referrer', 'Cache-Control': 'no-store' })
+    const problem = guard.problem(request.raw)
+    if (problem) return refuse(reply, 403, problem)
+    return undefined
+  })
+  app.setNotFoundHandler((_request, reply) => refuse(reply, 404, 'There is nothing here.'))
+  app.setErrorHandler((error: { statusCode?: number; message: string }, request, reply) => {
+    const status = error.statusCode ?? 500
+    if (status >= 500) request.log.error({ err: error }, 'a route failed')
+    return refuse(reply, status, status >= 500 ? 'Something went wrong.' : error.message)
+  })
+
+  app.get('/healthz', async () => ({ status: 'ok' }))
+  app.get('/readyz', async (_request, reply) => reply.code(parts.isReady() ? 200 : 503).send({ ready: parts.isReady() }))
+  app.get('/plugins', async (request, reply) => (authenticated(request, reply) ? parts.overview() : reply))
+  app.get('/login', async (_request, reply) => reply.header('Content-Security-Policy', policy).type('text/html; charset=utf-8').send(loginPage))
+
+  app.post('/login', { bodyLimit: 1024 }, async (request, reply) => {
+    const { raw } = request
+    const address = guard.addressOf(raw)
+    if (Date.now() - badCodesSince > 60_000) [badCodes, badCodesSince] = [0, Date.now()]
+    try {
+      const code = (request.body as { code?: unknown } | null | undefined)?.code
+      const { host = '' } = raw.headers
+      const identity = links.redeem(code, { peer: raw.socket.remoteAddress ?? '', host, forwarded: guard.isForwarded(raw) })
+      const { session, token } = sessions.create(identity)
+      parts.onLogin(session, address)
+      return { sessionToken: token }
+    } catch (error) {
+      if (!(error instanceof Refusal)) throw error
+      if (badCodes++ < maxBadCodesPerMinute) parts.onRefusal(error, address)
+      return refuse(reply, 401, error.data.reason)
+    }
+  })
+
+  /** The user behind `Authorization: Bearer <session token>`; answers the request itself if there is none. */
+  function authenticated(request: FastifyRequest, reply: FastifyReply): Session | undefined {
+    const [scheme, token] = (request.headers.authorization ?? '').split(' ')
+    try {
+      if (scheme?.toLowerCase() !== 'bearer') throw new Refusal('AUTH_REQUIRED', 'Send your session token as Authorization: Bearer …')
+      const session = sessions.check(token, guard.addressOf(request.raw))
+      if (parts.rolesOf(session).length === 0) throw new Refusal('ACCESS_DENIED', 'You may not enter this machine.')
+      return session
+    } catch (error) {
+      if (!(error instanceof Refusal)) throw error
+      void reply.header('WWW-Authenticate', 'Bearer')
+      void refuse(reply, error.code === 'ACCESS_DENIED' ? 403 : 401, error.data.reason, error.code)
+      return undefined
+    }
+  }
+}
+
+function refuse(reply: FastifyReply, status: number, error: string, code?: string): FastifyReply {
+  return reply.code(status).send({ success: false, ...(code && { code }), error })
+}
+
+/** Nothing but the page's own script and style, by their hashes. */
+function contentPolicy(page: string): string {
+  const hashes = (tag: string) =>
+    [...page.matchAll(new RegExp(`<${tag}>([^]*?)</${tag}>`, 'g'))].map(([, text]) => `'sha256-${createHash('sha256').update(text ?? '').digest('base64')}'`)
+  return `default-src 'none'; script-src ${hashes('script').join(' ')}; style-src ${hashes('style').join(' ')}; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'`
+}

@@ -1,0 +1,89 @@
+import { readFileSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
+import { Config } from './config/config.ts'
+import { resolvePaths } from './config/paths.ts'
+import { ConfigError } from './config/problem.ts'
+import { readSecrets } from './config/secrets.ts'
+import { Host, StartError } from './host.ts'
+import { createLog } from './log.ts'
+
+/** sysexits.h: systemd is told not to restart after a wrong configuration. */
+const exitCodes = { config: 78, crash: 70 }
+const stopMs = 5000
+
+export interface MainOptions {
+  /** The package's root directory. */
+  readonly root: string
+  /** How this command line is called. */
+  readonly commandName: string
+  /** Writes the one-time link to standard output even if that is no terminal. */
+  readonly printLink: boolean
+}
+
+/** Runs the daemon in this process until a signal ends it. */
+export async function main({ root, commandName, printLink }: MainOptions): Promise<void> {
+  try {
+    const { configDir, dataDir } = resolvePaths(process.env, root)
+    const config = await Config.open({ configDir, env: process.env })
+    const { botToken } = await readSecrets(process.env)
+    // Nothing that this process starts is to inherit it.
+    delete process.env.TELEGRAM_BOT_TOKEN
+    const log = createLog(config.host.log.level, process.stdout)
+    const host = new Host({
+      config,
+      dataDir,
+      botToken,
+      log,
+      builtinDir: fileURLToPath(new URL('./plugins', import.meta.url)),
+      apiUrl: new URL('./plugin.js', import.meta.url).href,
+      loginPage: readFileSync(new URL('./http/login.html', import.meta.url), 'utf8'),
+      commandName,
+      development: process.env.NODE_ENV === 'development',
+    })
+    handleProcess(host, log)
+    await host.start()
+    if (host.needsLink) sayLink(host, printLink, commandName)
+  } catch (error) {
+    if (!(error instanceof StartError || error instanceof ConfigError)) throw error
+    process.stderr.write(`${error.message}\n`)
+    process.exit(error instanceof StartError ? error.exitCode : exitCodes.config)
+  }
+}
+
+function handleProcess(host: Host, log: ReturnType<typeof createLog>): void {
+  let isStopping = false
+  const stop = async (exitCode: number) => {
+    if (isStopping) return
+    isStopping = true
+    setTimeout(() => process.exit(exitCode || 1), stopMs).unref()
+    await host.stop()
+    process.exit(exitCode)
+  }
+  for (const signal of ['SIGINT', 'SIGTERM'] as const)
+    process.on(signal, () => {
+      log.info({ signal }, 'is stopping')
+      void stop(0)
+    })
+  const uncaught = (error: unknown) => {
+    if (host.blame(error)) return
+    log.fatal({ err: error }, 'an exception nobody caught')
+    void stop(exitCodes.crash)
+  }
+  process.on('uncaughtException', uncaught)
+  process.on('unhandledRejection', uncaught)
+}
+
+/** Straight to the terminal, never through the logger: whoever has the link is the owner. */
+function sayLink(host: Host, always: boolean, commandName: string): void {
+  if (!always && !process.stdout.isTTY) {
+    process.stderr.write(`No owner is configured. For a link to log in run: ${commandName} login\n`)
+    return
+  }
+  const { url } = host.issueLink(false)
+  const { port } = new URL(url)
+  process.stdout.write(
+    `\n  Open this link within 10 minutes to log in as the owner of this machine:\n\n    ${url}\n\n` +
+      `  From another computer first run there: ssh -L ${port}:127.0.0.1:${port} ${process.env.USER ?? 'USER'}@THIS-MACHINE\n` +
+      `  A new link, later: ${commandName} login\n\n`,
+  )
+}

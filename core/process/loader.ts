@@ -1,0 +1,72 @@
+import * as nodeModule from 'node:module'
+import { pathToFileURL } from 'node:url'
+import type { Plugin } from '../plugin/context.ts'
+import type { Found } from '../lifecycle/read-package.ts'
+
+/** Node 22.15 and newer; not in the types of Node 20. */
+interface SyncHooks {
+  registerHooks?(hooks: {
+    resolve(specifier: string, context: object, next: (specifier: string, context: object) => object): object
+  }): void
+}
+
+/** Imports plugins' code, once in the life of the process: an ES module cannot be purged from memory. */
+export class Loader {
+  readonly #apiUrl: string
+  readonly #loaded = new Map<string, { digest: string | undefined; plugin: Promise<Plugin> }>()
+  #failedImports = 0
+
+  /** `apiUrl`: the module that `patchbay/plugin` means wherever the importing folder lies. */
+  constructor(apiUrl: string) {
+    this.#apiUrl = apiUrl
+  }
+
+  /** True if other code of this package than what lies on disk now is in memory. */
+  isStale({ entry, digest }: Found): boolean {
+    const loaded = this.#loaded.get(entry ?? '')
+    return loaded !== undefined && loaded.digest !== digest
+  }
+
+  /** The package's default export. Rejects with a sentence. */
+  async load({ entry, digest, builtin }: Found): Promise<Plugin> {
+    if (entry === undefined) throw new Error('it has no entry file')
+    if (!builtin) provideApi(this.#apiUrl)
+    const known = this.#loaded.get(entry)
+    if (known) return known.plugin
+    // A failed import left nothing running, but Node remembers its failure by URL.
+    const url = pathToFileURL(entry)
+    if (this.#failedImports > 0) url.searchParams.set('attempt', String(this.#failedImports))
+    const plugin = importPlugin(url)
+    this.#loaded.set(entry, { digest, plugin })
+    try {
+      return await plugin
+    } catch (error) {
+      this.#failedImports++
+      this.#loaded.delete(entry)
+      throw error
+    }
+  }
+}
+
+let provided: string | undefined
+
+/** Makes `patchbay/plugin` mean the module at `url`, from wherever it is imported. Once in the life of the process. */
+export function provideApi(url: string): void {
+  if (provided) return
+  provided = url
+  const { registerHooks } = nodeModule as SyncHooks
+  if (registerHooks)
+    registerHooks({ resolve: (name, context, next) => (name === 'patchbay/plugin' ? { url, shortCircuit: true } : next(name, context)) })
+  else
+    nodeModule.register(
+      `data:text/javascript,${encodeURIComponent(
+        `export const resolve = (name, context, next) => name === 'patchbay/plugin' ? { url: ${JSON.stringify(url)}, shortCircuit: true } : next(name, context)`,
+      )}`,
+    )
+}
+
+async function importPlugin(url: URL): Promise<Plugin> {
+  const { default: plugin } = (await import(url.href)) as { default?: Plugin }
+  if (typeof plugin?.start !== 'function') throw new Error('its default export is not made by definePlugin: it has no start()')
+  return plugin
+}

@@ -1,0 +1,45 @@
+import type { Owner, Release } from '../plugin/context.ts'
+
+/** Owns resources, and releases them in reverse order when it ends. */
+export class Scope implements Owner {
+  readonly #abort = new AbortController()
+  readonly #onError: (error: unknown) => void
+  #releases: Release[] = []
+
+  /** What a release throws is told to `onError`; the others run all the same. */
+  constructor(onError: (error: unknown) => void) {
+    this.#onError = onError
+  }
+
+  get signal(): AbortSignal {
+    return this.#abort.signal
+  }
+
+  own<T extends Release>(resource: T): T
+  own<T extends Release>(resource: Promise<T>): Promise<T>
+  own<T extends Release>(resource: T | Promise<T>): T | Promise<T> {
+    if (resource instanceof Promise) return resource.then((arrived) => this.own(arrived))
+    if (this.signal.aborted) void this.#release(resource)
+    else this.#releases.push(resource)
+    return resource
+  }
+
+  /** Ends at once: the signal is aborted now. Resolves when everything is released. */
+  async end(): Promise<void> {
+    this.#abort.abort()
+    const releases = this.#releases.reverse()
+    this.#releases = []
+    for (const release of releases) await this.#release(release)
+  }
+
+  async #release(resource: Release): Promise<void> {
+    try {
+      if (typeof resource === 'function') await resource()
+      else if ('close' in resource) await resource.close()
+      else if ('stop' in resource) await resource.stop()
+      else await resource[Symbol.asyncDispose]()
+    } catch (error) {
+      this.#onError(error)
+    }
+  }
+}

@@ -1,0 +1,47 @@
+import type { Socket } from 'socket.io'
+import type { Session } from '../auth/sessions.ts'
+import type { Caller } from '../plugin/context.ts'
+import type { CoreCode } from './errors.ts'
+import { coreErrors } from './errors.ts'
+import type { Module } from './module.ts'
+
+/** One connected socket, and what the host remembers of it. */
+export class Client {
+  readonly socket: Socket
+  readonly session: Session
+  readonly address: string
+  readonly caller: Caller
+  roles: readonly string[]
+  readonly subscriptions = new Set<Module>()
+  /** Retained values that wait until the client has read what it was sent; the latest wins. */
+  readonly waiting = new Map<string, unknown>()
+
+  constructor(socket: Socket, session: Session, address: string, roles: readonly string[]) {
+    this.socket = socket
+    this.session = session
+    this.address = address
+    this.roles = roles
+    const client = this
+    this.caller = {
+      clientId: socket.id,
+      userId: session.userId,
+      sessionId: session.id,
+      get roles() {
+        return client.roles
+      },
+      claims: session.claims,
+      namespace: socket.nsp.name,
+    }
+  }
+
+  /** The room of all sockets of a user. */
+  static userRoom(userId: string): string {
+    return `user:${userId}`
+  }
+
+  /** Says why, then closes the socket. */
+  dismiss(code: CoreCode, message: string = coreErrors[code]): void {
+    this.socket.emit('error', { module: 'host', code, message })
+    this.socket.disconnect(true)
+  }
+}

@@ -1,0 +1,156 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { Server, Socket } from 'socket.io'
+import { addressKey } from '../auth/address.ts'
+import { Refusal } from '../auth/identity.ts'
+import type { Log } from '../plugin/context.ts'
+import type { Guard } from '../http/guard.ts'
+import type { Mount } from './hub.ts'
+import type { Admission } from './policy.ts'
+
+type EngineSocket = Socket['conn']
+
+export interface DoorLimits {
+  readonly sockets: number
+  readonly socketsPerAddress: number
+  /** Connections of an address that have not logged in yet; the oldest makes room for a newcomer. */
+  readonly pendingPerAddress: number
+  readonly socketsPerUser: number
+  readonly failuresPerMinute: number
+}
+
+/** One visitor's address: his connections, and how often he failed lately. */
+interface Visitor {
+  readonly sockets: Set<EngineSocket>
+  readonly pending: Set<EngineSocket>
+  failures: number
+  failuresSince: number
+}
+
+/**
+ * Lets connections in. Behind a tunnel all the world has one address, so the failures of an address never keep out valid
+ * credentials: what is not logged in makes room, and too many failures only close the connection they came on.
+ */
+export class Door {
+  readonly #guard: Guard
+  readonly #limits: () => DoorLimits
+  readonly #log: Log
+  readonly #visitors = new Map<string, Visitor>()
+  readonly #admitted = new WeakMap<Socket, Admission & { readonly address: string }>()
+  #sockets = 0
+  /** Told of every refusal, for the audit. */
+  onRefusal: (refusal: Refusal, address: string) => void = () => {}
+
+  constructor(parts: { guard: Guard; limits: () => DoorLimits; log: Log }) {
+    this.#guard = parts.guard
+    this.#limits = parts.limits
+    this.#log = parts.log
+  }
+
+  /** Before the handshake: Host and Origin (CORS does not cover WebSocket), and the limits of the address. */
+  attach(io: Server): void {
+    io.engine.use((request: IncomingMessage & { _query?: { sid?: string } }, response: ServerResponse, next: () => void) => {
+      const problem = this.#guard.problem(request)
+      if (problem) return reject(request, response, '403 Forbidden', problem)
+      if (!request._query?.sid && this.#isFull(request)) return reject(request, response, '429 Too Many Requests', 'Too many connections.')
+      next()
+    })
+    io.engine.on('connection', (connection: EngineSocket) => this.#track(connection))
+  }
+
+  /** Socket.IO's middleware: who is this, and may he come in? */
+  admit(socket: Socket, mount: Mount | undefined, socketsOf: (userId: string) => number, next: (error?: Error) => void): void {
+    const address = this.#guard.addressOf(socket.request)
+    try {
+      if (!mount) throw new Refusal('AUTH_REQUIRED', 'Nothing is served on this namespace.')
+      const admission = mount.policy.admit({
+        auth: socket.handshake.auth,
+        address,
+        checkRoom: (userId) => {
+          if (socketsOf(userId) >= this.#limits().socketsPerUser)
+            throw new Refusal('ACCESS_DENIED', 'You have too many connections. Close one.', { retryAfter: 30 })
+        },
+      })
+      this.#admitted.set(socket, { ...admission, address })
+      this.#visitor(address).pending.delete(socket.conn)
+      next()
+    } catch (error) {
+      if (!(error instanceof Refusal)) this.#log.error({ err: error }, 'the door failed')
+      const refusal = error instanceof Refusal ? error : new Refusal('AUTH_INVALID', 'The login could not be checked.')
+      const tooMany = this.#countFailure(address)
+      this.onRefusal(refusal, address)
+      next(Object.assign(new Error(refusal.code), { data: tooMany ? { ...refusal.data, retryAfter: 60 } : refusal.data }))
+      if (tooMany) setImmediate(() => socket.conn.close())
+    }
+  }
+
+  /** What `admit` found out, once. */
+  take(socket: Socket): (Admission & { readonly address: string }) | undefined {
+    const admission = this.#admitted.get(socket)
+    this.#admitted.delete(socket)
+    return admission
+  }
+
+  #isFull(request: IncomingMessage): boolean {
+    const limits = this.#limits()
+    const { sockets, pending } = this.#visitor(this.#guard.addressOf(request))
+    const isFull = this.#sockets >= limits.sockets || sockets.size >= limits.socketsPerAddress
+    if (isFull || pending.size >= limits.pendingPerAddress) {
+      const [oldest] = pending
+      if (!oldest) return isFull
+      oldest.close(true)
+      pending.delete(oldest)
+    }
+    return false
+  }
+
+  #track(connection: EngineSocket): void {
+    const address = this.#guard.addressOf(connection.request)
+    const visitor = this.#visitor(address)
+    visitor.sockets.add(connection)
+    visitor.pending.add(connection)
+    this.#sockets++
+    connection.once('close', () => {
+      visitor.sockets.delete(connection)
+      visitor.pending.delete(connection)
+      this.#sockets--
+      this.#forget(address)
+    })
+  }
+
+  /** True if the address has failed too often within a minute. */
+  #countFailure(address: string): boolean {
+    const visitor = this.#visitor(address)
+    const now = Date.now()
+    if (now - visitor.failuresSince > 60_000) Object.assign(visitor, { failures: 0, failuresSince: now })
+    const limit = this.#limits().failuresPerMinute
+    if (++visitor.failures === limit + 1) this.#log.warn({ address }, 'too many failed logins from this address within a minute')
+    return visitor.failures > limit
+  }
+
+  #visitor(address: string): Visitor {
+    const key = addressKey(address)
+    let visitor = this.#visitors.get(key)
+    if (!visitor) {
+      if (this.#visitors.size >= 10_000) for (const known of this.#visitors.keys()) this.#forget(known)
+      visitor = { sockets: new Set(), pending: new Set(), failures: 0, failuresSince: 0 }
+      this.#visitors.set(key, visitor)
+    }
+    return visitor
+  }
+
+  #forget(address: string): void {
+    const key = addressKey(address)
+    const visitor = this.#visitors.get(key)
+    if (visitor && visitor.sockets.size === 0 && Date.now() - visitor.failuresSince > 60_000) this.#visitors.delete(key)
+  }
+}
+
+/** Engine.IO's response object cannot answer an upgrade, so that is done by hand. */
+function reject(request: IncomingMessage, response: ServerResponse, status: string, text: string): void {
+  if (request.headers.upgrade) {
+    request.socket.end(`HTTP/1.1 ${status}\r\nConnection: close\r\nRetry-After: 10\r\nContent-Length: 0\r\n\r\n`)
+    return
+  }
+  response.writeHead(Number(status.slice(0, 3)), { 'Content-Type': 'text/plain', 'Retry-After': '10' })
+  response.end(text)
+}

@@ -1,0 +1,78 @@
+import { defineContract, Type } from 'patchbay/plugin'
+
+const PluginStatus = Type.Object({
+  id: Type.String(),
+  state: Type.Enum(['disabled', 'unavailable', 'starting', 'running', 'failed', 'quarantined', 'stopping']),
+  reason: Type.Optional(Type.String({ description: 'A sentence: why, and what mends it.' })),
+  description: Type.Optional(Type.String()),
+  version: Type.String(),
+  builtin: Type.Boolean({ description: 'It comes with Patchbay.' }),
+  namespace: Type.String(),
+  restartPending: Type.Optional(Type.Boolean({ description: 'Its code changed; a restart of Patchbay loads it.' })),
+  since: Type.Number({ description: 'Milliseconds since the epoch.' }),
+})
+
+const Session = Type.Object({
+  id: Type.String(),
+  userId: Type.String(),
+  name: Type.String(),
+  createdAt: Type.Number({ description: 'Milliseconds since the epoch.' }),
+  lastUsedAt: Type.Number(),
+  expiresAt: Type.Number(),
+  clients: Type.Number({ description: 'Connected sockets.' }),
+  current: Type.Boolean({ description: 'The one that asks.' }),
+  refusedTokens: Type.Array(Type.Object({ at: Type.Number(), address: Type.String() }), {
+    description: 'Attempts to use a token that had been replaced: a copy of it may be in other hands.',
+  }),
+})
+
+const Id = Type.Object({ id: Type.String({ minLength: 1, maxLength: 64 }) }, { additionalProperties: false })
+const all = { all: Type.Optional(Type.Boolean({ description: "Everyone's, not one's own; for owners." })) }
+
+export const host = defineContract({
+  id: 'host',
+  description: 'The host itself: its plugins, its configuration, its sessions.',
+  capabilities: { host: true },
+  commands: {
+    'host:enable': { description: 'Switches a plugin on, in plugins.json.', payload: Id, role: 'owner' },
+    'host:disable': { description: 'Switches a plugin off, in plugins.json.', payload: Id, role: 'owner' },
+    'host:restart': { description: 'Stops and starts a plugin.', payload: Id, role: 'owner', timeoutMs: 30_000 },
+    'host:release': {
+      description: 'Lets a plugin out of quarantine and starts it.',
+      payload: Id,
+      role: 'owner',
+      timeoutMs: 30_000,
+    },
+    'host:sessions': {
+      description: 'Lists sessions.',
+      payload: Type.Union([Type.Null(), Type.Object(all, { additionalProperties: false })]),
+      result: Type.Object({ sessions: Type.Array(Session) }),
+      role: 'viewer',
+    },
+    'host:revoke': {
+      description: 'Ends a session: its sockets are closed, and init data of its user that was signed before is refused.',
+      payload: Id,
+      role: 'viewer',
+    },
+  },
+  events: {
+    'host:plugins': { description: 'Every plugin with its state.', payload: Type.Array(PluginStatus), retained: true },
+    'host:config': {
+      description: 'What is wrong in the configuration files; the last good content is in force.',
+      payload: Type.Object({
+        problems: Type.Array(Type.Object({ file: Type.String(), line: Type.Number(), message: Type.String() })),
+      }),
+      retained: true,
+    },
+    'host:session_alert': {
+      description: "A replaced token of one of one's own sessions was used again.",
+      payload: Type.Object({ session: Type.String(), at: Type.Number(), address: Type.String() }),
+      to: 'addressed',
+    },
+  },
+  errors: {
+    HOST_NO_PLUGIN: 'There is no plugin with this id.',
+    HOST_NO_SESSION: 'You have no session with this id.',
+    HOST_NOT_POSSIBLE: 'This cannot be done.',
+  },
+})
