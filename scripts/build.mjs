@@ -2,7 +2,8 @@
 // A file whose content is unchanged is not written again, so that a build beside a running daemon or test disturbs nothing.
 import { execFile } from 'node:child_process'
 import { chmod, mkdir, mkdtemp, readdir, readFile, rename, rm, utimes, writeFile } from 'node:fs/promises'
-import { dirname, join, relative } from 'node:path'
+import { createRequire } from 'node:module'
+import { dirname, join } from 'node:path'
 import { promisify } from 'node:util'
 import { build } from 'esbuild'
 import { bundling, evaluateContracts } from './checks/contracts.mjs'
@@ -21,6 +22,27 @@ const require = __createRequire(import.meta.url), __filename = import.meta.filen
 const typeboxOutside = {
   name: 'typebox-outside',
   setup: ({ onResolve }) => onResolve({ filter: /^typebox($|\/)/ }, ({ path }) => ({ path, external: true, sideEffects: false })),
+}
+
+/**
+ * Gives a CommonJS package that is imported when needed (`const { Ajv } = await import('ajv')`) the named exports that Node finds
+ * in it; a bundle has only its default export.
+ */
+const namedExportsOfCommonJs = {
+  name: 'named-exports-of-commonjs',
+  setup({ onResolve, onLoad }) {
+    const require = createRequire(join(root, 'package.json'))
+    onResolve({ filter: /^[a-z@]/ }, async ({ path, kind, importer }) => {
+      if (kind !== 'dynamic-import' || path.startsWith('node:') || importer.includes('node_modules')) return undefined
+      const found = await import(path)
+      return found.default === require(path) ? { path, namespace: 'commonjs', pluginData: Object.keys(found) } : undefined
+    })
+    onLoad({ filter: /.*/, namespace: 'commonjs' }, ({ path, pluginData }) => {
+      const names = pluginData.filter((name) => /^[a-zA-Z_$][\w$]*$/.test(name) && name !== 'default')
+      const exports = names.map((name) => `const _${name} = all.${name}; export { _${name} as ${name} }`)
+      return { contents: `const all = require('${path}'); export default all\n${exports.join('\n')}`, resolveDir: root }
+    })
+  },
 }
 
 /** Puts the evaluated data in the place of every built-in `contract.ts`: TypeBox takes longer to load than all else together. */
@@ -70,13 +92,16 @@ async function bundle(plugins, contracts) {
     metafile: true,
     splitting: true,
     chunkNames: '[name]-[hash]', // beside the entries, so that import.meta.url means dist/ in every file
-    minify: true,
-    keepNames: true,
+    // The quickest start of what was tried, with names that can still be read in a stack trace.
+    minifyWhitespace: true,
+    minifySyntax: true,
+    lineLimit: 160,
     sourcemap: 'linked',
+    sourcesContent: false,
     legalComments: 'inline',
     banner: { js: banner },
     external,
-    plugins: [typeboxOutside, contractsAsData(contracts)],
+    plugins: [typeboxOutside, namedExportsOfCommonJs, contractsAsData(contracts)],
   })
   const files = outputFiles.map(({ path, contents }) => [path, contents])
   return [...files, [join(dist, 'THIRD-PARTY-LICENSES'), await licences(Object.keys(metafile.inputs))]]
@@ -142,13 +167,21 @@ async function makeDirectory(path) {
   await chmod(path, 0o755)
 }
 
-const started = performance.now()
-const plugins = await builtinPlugins()
-const types = declarations()
-types.catch(() => {}) // awaited below, after what may fail before it
-const contracts = await evaluateContracts(plugins)
-const files = await Promise.all([bundle(plugins, contracts), types, ...plugins.map((plugin) => pluginFiles(plugin, contracts))])
-await writeAll(files.flat())
-console.log(
-  `built ${relative(process.cwd(), dist) || dist} in ${((performance.now() - started) / 1000).toFixed(1)} s (plugins: ${plugins.map(({ folder }) => folder).join(', ') || 'none'})`,
-)
+async function main() {
+  const started = performance.now()
+  const plugins = await builtinPlugins()
+  const contracts = await evaluateContracts(plugins)
+  const files = await Promise.all([
+    bundle(plugins, contracts),
+    declarations(),
+    ...plugins.map((plugin) => pluginFiles(plugin, contracts)),
+  ])
+  await writeAll(files.flat())
+  const names = plugins.map(({ folder }) => folder).join(', ')
+  console.log(`built dist/ with the plugins ${names} in ${((performance.now() - started) / 1000).toFixed(1)} s`)
+}
+
+main().catch((error) => {
+  if (!error.errors) console.error(error) // esbuild has told its own
+  process.exitCode = 1
+})
