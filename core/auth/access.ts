@@ -1,3 +1,4 @@
+import type { AccessConfig } from '../config/types.ts'
 import type { ContractRole } from '../plugin/contract.ts'
 
 /** The built-in roles; each may do what the ones before it may. */
@@ -15,7 +16,7 @@ export class Access {
   /** Decisions, by the identity of a user's list of roles. */
   readonly #remembered = new WeakMap<readonly string[], Map<string, boolean>>()
 
-  constructor({ users, roles }: { users: Record<string, string | string[]>; roles: Record<string, string[]> }) {
+  constructor({ users, roles }: AccessConfig) {
     this.#users = new Map(Object.entries(users).map(([id, names]) => [id, Object.freeze([names].flat())]))
     this.#grants = new Map(Object.entries(roles).map(([name, patterns]) => [name, patterns.map(compile)]))
   }
