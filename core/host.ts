@@ -1,5 +1,5 @@
 import { access as checkAccess, constants, mkdir } from 'node:fs/promises'
-import fastify, { type FastifyBaseLogger, type FastifyInstance, type FastifyPluginAsync } from 'fastify'
+import fastify, { LogController, type FastifyBaseLogger, type FastifyInstance, type FastifyPluginAsync } from 'fastify'
 import fastifySocketIo from 'fastify-socket.io'
 import type { Server, ServerOptions } from 'socket.io'
 import type { DependencyContainer, InjectionToken } from 'tsyringe'
@@ -173,7 +173,8 @@ export class Host {
   async #createHttp(): Promise<void> {
     const { log, config, loginPage } = this.#options
     const guard = this.#get(things.guard)
-    const app: FastifyInstance = fastify({ loggerInstance: log as FastifyBaseLogger, disableRequestLogging: true, requestTimeout: 15_000, forceCloseConnections: true })
+    const logController = new LogController({ disableRequestLogging: true })
+    const app: FastifyInstance = fastify({ loggerInstance: log as FastifyBaseLogger, logController, requestTimeout: 15_000, forceCloseConnections: true })
     await app.register(fastifySocketIo as unknown as FastifyPluginAsync<Partial<ServerOptions>>, {
       serveClient: false,
       connectTimeout: 10_000,
@@ -281,6 +282,6 @@ export class Host {
   }
 
   #auditRefusal(refusal: Refusal, address: string): void {
-    this.#options.log.warn({ audit: true, address, code: refusal.code, reason: refusal.data.reason }, 'refused')
+    this.#options.log.warn({ audit: true, address, refusal: refusal.code, reason: refusal.data.reason }, 'refused')
   }
 }

@@ -1,7 +1,7 @@
 import type { Writable } from 'node:stream'
 import { type Logger, pino } from 'pino'
 
-const redact = ['token', 'sessionToken', 'initData', 'password', 'code', 'pin', 'secret', 'authorization', 'cookie'].flatMap((key) => [
+const redact = ['token', 'sessionToken', 'initData', 'password', 'pin', 'secret', 'authorization', 'cookie'].flatMap((key) => [
   key,
   `*.${key}`,
   `*.*.${key}`,
@@ -14,8 +14,15 @@ export function printable(text: string): string {
 
 /** JSON lines, as journald and the like want them; on a terminal one readable line each. */
 export function createLog(level: string, output: Writable & { isTTY?: boolean }): Logger {
-  const stream = output.isTTY ? { write: (line: string) => output.write(readable(line)) } : output
+  const stream = { write: (line: string) => output.write(output.isTTY ? readable(line) : escaped(line)) }
   return pino({ level, redact: { paths: redact, censor: '[secret]' }, base: null, timestamp: () => `,"time":${Date.now()}` }, stream)
+}
+
+/** JSON itself leaves invisible characters as they are. */
+function escaped(line: string): string {
+  return line.replace(/[\x7f-\x9f\p{Cf}\u2028\u2029]/gu, (character) =>
+    character.replace(/[^]/g, (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`),
+  )
 }
 
 function readable(line: string): string {

@@ -103,8 +103,11 @@ async function bundle(plugins, contracts) {
     external,
     plugins: [typeboxOutside, namedExportsOfCommonJs, contractsAsData(contracts)],
   })
-  const files = outputFiles.map(({ path, contents }) => [path, contents])
-  return [...files, [join(dist, 'THIRD-PARTY-LICENSES'), await licences(Object.keys(metafile.inputs))]]
+  return [
+    ...outputFiles.map(({ path, contents }) => [path, contents]),
+    [join(dist, 'http/login.html'), await readFile(join(root, 'core/http/login.html'))],
+    [join(dist, 'THIRD-PARTY-LICENSES'), await licences(Object.keys(metafile.inputs))],
+  ]
 }
 
 /** The licence of every package that has code in the bundle. */
@@ -125,19 +128,25 @@ async function declarations() {
   const outDir = await mkdtemp(join(cache, 'types-'))
   try {
     await promisify(execFile)(join(root, 'node_modules/.bin/tsc'), ['-p', join(root, 'tsconfig.types.json'), '--outDir', outDir])
-    const paths = (await readdir(outDir, { recursive: true })).filter((path) => path.endsWith('.d.ts'))
-    return await Promise.all(
-      paths.map(async (path) => {
-        const text = await readFile(join(outDir, path), 'utf8')
-        return [join(dist, 'types', path), text.replaceAll(/(['"]\.{1,2}\/[^'"]*)\.ts(['"])/g, '$1.js$2')]
-      }),
-    )
+    const files = new Map()
+    const collect = async (path) => {
+      if (files.has(path)) return
+      const text = await readFile(join(outDir, path), 'utf8')
+      files.set(path, text.replaceAll(importOfTypeScript, '$1.js$2'))
+      for (const [, name] of text.matchAll(/(?:from|import) ?\(?['"](\.[^'"]+)['"]/g)) {
+        await collect(join(dirname(path), name.replace(/\.ts$/, '.d.ts')))
+      }
+    }
+    for (const entry of entriesWithTypes) if (await exists(join(outDir, entry))) await collect(entry)
+    return [...files].map(([path, text]) => [join(dist, 'types', path), text])
   } catch (error) {
     throw error.stdout ? new Error(`tsc:\n${error.stdout}`) : error
   } finally {
     await rm(outDir, { recursive: true })
   }
 }
+const entriesWithTypes = ['core/plugin/index.d.ts', 'core/testing/index.d.ts']
+const importOfTypeScript = /(['"]\.{1,2}\/[^'"]*)\.ts(['"])/g
 
 /** Writes what changed and removes what no longer belongs. Modes do not depend on the umask: the daemon refuses plugins that others may write. */
 async function writeAll(files) {

@@ -67,7 +67,7 @@ function compile(pattern: string): Grant {
   const matches = (subject: string) => {
     if (last === undefined) return subject === first
     const end = subject.length - last.length
-    if (!subject.startsWith(first) || !subject.endsWith(last) || end < first.length) return false
+    if (!subject.startsWith(first) || !subject.endsWith(last)) return false
     let at = first.length
     for (const part of middle) {
       const found = subject.indexOf(part, at)

@@ -17,6 +17,7 @@ export class Connections {
   readonly #door: Door
   readonly #sessions: Sessions
   readonly #log: Log
+  readonly #served = new WeakSet<Namespace>()
 
   constructor(parts: { hub: Hub; road: Road; door: Door; sessions: Sessions; log: Log }) {
     this.#hub = parts.hub
@@ -28,6 +29,8 @@ export class Connections {
 
   /** Serves a namespace. Whether somebody may enter is asked of whatever is mounted there at that moment. */
   serve(namespace: Namespace): void {
+    if (this.#served.has(namespace)) return
+    this.#served.add(namespace)
     namespace.use((socket, next) => this.#door.admit(socket, this.#hub.mounts.get(namespace.name), this.socketsOf.bind(this), next))
     namespace.on('connection', (socket) => {
       try {

@@ -77,7 +77,7 @@ export class Door {
       if (!(error instanceof Refusal)) this.#log.error({ err: error }, 'the door failed')
       const refusal = error instanceof Refusal ? error : new Refusal('AUTH_INVALID', 'The login could not be checked.')
       const tooMany = this.#countFailure(address)
-      this.onRefusal(refusal, address)
+      if (!tooMany) this.onRefusal(refusal, address)
       next(Object.assign(new Error(refusal.code), { data: tooMany ? { ...refusal.data, retryAfter: 60 } : refusal.data }))
       if (tooMany) setImmediate(() => socket.conn.close())
     }

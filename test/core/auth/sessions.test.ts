@@ -148,6 +148,18 @@ void t.test('of too many good tokens those that were never used go first, then t
   t.strictSame(reuses, [], 'and nobody is alarmed')
 })
 
+void t.test('the token that a successor is being minted from never makes room for it', async (t) => {
+  const { sessions, isGood } = await setUp(t)
+  const { token } = sessions.create(ada)
+  const [tab = '', ...tabs] = Array.from({ length: 15 }, () => sessions.resume(token, here).token)
+  t.ok([tab, ...tabs].every(isGood))
+  t.ok(isGood(sessions.resume(token, here).token), 'all sixteen used at the same instant')
+  const successor = sessions.resume(tab, here).token
+  t.ok(isGood(tab))
+  t.ok(isGood(successor))
+  t.notOk(isGood(tabs[0] ?? ''))
+})
+
 void t.test('tokens that were replaced are remembered, but not without end', async (t) => {
   const { sessions, restart, clock, reuses } = await setUp(t)
   const tokens = [sessions.create(ada).token]
@@ -283,11 +295,12 @@ void t.test('on a machine whose clock is behind, a revocation still covers the i
 
 void t.test('revocations are kept for ten thousand users, the oldest is forgotten', async (t) => {
   const { sessions } = await setUp(t)
-  for (let i = 0; i <= 10_000; i++) sessions.revoke(sessions.create({ ...bob, userId: `telegram:${i}` }).session.id)
-  t.strictSame(
-    [0, 1, 10_000].map((i) => sessions.signedBefore(`telegram:${i}`) > 0),
-    [false, true, true],
-  )
+  const revokeOf = (i: number) => sessions.revoke(sessions.create({ ...bob, userId: `telegram:${i}` }).session.id)
+  for (let i = 0; i < 10_000; i++) revokeOf(i)
+  revokeOf(0)
+  revokeOf(10_000)
+  const remembered = [0, 1, 2, 10_000].map((i) => sessions.signedBefore(`telegram:${i}`) > 0)
+  t.strictSame(remembered, [true, false, true, true])
 })
 
 void t.test('a user has at most 50 sessions, the one used longest ago makes room', async (t) => {
@@ -337,7 +350,16 @@ void t.test('a restart logs nobody out and forgets nothing of a session', async 
   t.equal(reuses.length, 2, 'the replaced token is still known as such')
 })
 
-void t.test('what a grace was given to before a restart is refused after it in time', async (t) => {
+void t.test('the activity of a socket survives a restart', async (t) => {
+  const { sessions, restart, clock } = await setUp(t)
+  const { session } = sessions.create(ada)
+  await sessions.flush()
+  clock.now += minute
+  sessions.touch(session)
+  t.equal((await restart()).get(session.id)?.lastUsedAt, clock.now)
+})
+
+void t.test('who descends from whom survives a restart', async (t) => {
   const { sessions, restart, clock, reuses } = await setUp(t)
   const { token } = sessions.create(ada)
   const successor = sessions.resume(token, here).token
@@ -392,13 +414,14 @@ async function written(file: string, sign: RegExp): Promise<void> {
 }
 
 void t.test('sessions that expired while the daemon was down are dropped', async (t) => {
-  const { sessions, restart, clock, ages } = await setUp(t)
+  const { sessions, restart, clock, ages, ended } = await setUp(t)
   const { token } = sessions.create(ada)
   clock.now += 1
   const later = sessions.create(bob)
   clock.now += ages.idleS * 1000 - 1
   const again = await restart()
   t.strictSame(again.list(), [later.session])
+  t.strictSame(ended, [], 'nobody is there to be told')
   t.throws(() => again.check(token, here), expired)
 })
 
