@@ -1,0 +1,52 @@
+import { definePlugin } from 'patchbay/plugin'
+import { storage } from './contract.ts'
+import { createReader } from './driver/storage.ts'
+
+/** A later subscriber gets a new reading when the last is older than this. */
+const FRESH_MS = 60_000
+
+export default definePlugin(storage, {
+  start(ctx) {
+    const read = createReader({
+      run: (program, args, options) => ctx.exec.run(program, args, { ...options, signal: ctx.signal }),
+    })
+    let audience: Pick<typeof ctx, 'publish'> | undefined
+    let readAt = Number.NEGATIVE_INFINITY
+    let reading = false
+
+    /** Publishes all that could be read and returns why the rest could not. */
+    const update = async () => {
+      reading = true
+      try {
+        const { health, drives, partitions, failure } = await read()
+        if (health) audience?.publish('storage:health', health)
+        audience?.publish('storage:drives', drives)
+        if (partitions) audience?.publish('storage:partitions', partitions)
+        if (failure) ctx.log.warn({ code: failure.code, cause: failure.cause }, failure.message)
+        readAt = failure ? Number.NEGATIVE_INFINITY : performance.now()
+        return failure
+      } finally {
+        reading = false
+      }
+    }
+    const show = async () => {
+      const failure = await update()
+      if (failure && !ctx.signal.aborted) ctx.publishError(failure.code, failure.message)
+    }
+
+    ctx.handle('storage:refresh', async () => {
+      const failure = await update()
+      if (failure) throw ctx.error(failure.code, failure.message)
+    })
+    ctx.whileSubscribed((watch) => {
+      audience = watch
+      watch.own(() => {
+        audience = undefined
+      })
+      return show()
+    })
+    ctx.onSubscribe(() => {
+      if (!reading && performance.now() - readAt > FRESH_MS) return show()
+    })
+  },
+})
