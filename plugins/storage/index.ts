@@ -13,6 +13,7 @@ export default definePlugin(storage, {
     let audience: Pick<typeof ctx, 'publish'> | undefined
     let readAt = Number.NEGATIVE_INFINITY
     let reading = false
+    let logged: string | undefined
 
     /** Publishes all that could be read and returns why the rest could not. */
     const update = async () => {
@@ -22,7 +23,8 @@ export default definePlugin(storage, {
         if (health) audience?.publish('storage:health', health)
         audience?.publish('storage:drives', drives)
         if (partitions) audience?.publish('storage:partitions', partitions)
-        if (failure) ctx.log.warn({ code: failure.code, cause: failure.cause }, failure.message)
+        if (failure && failure.message !== logged) ctx.log.warn({ code: failure.code, cause: failure.cause }, failure.message)
+        logged = failure?.message
         readAt = failure ? Number.NEGATIVE_INFINITY : performance.now()
         return failure
       } finally {
