@@ -63,6 +63,8 @@ type Addressed<G extends ContractGroup> = {
 export interface Publisher<G extends ContractGroup> {
   /** Sends an event to the module's subscribers, or to all connected, as its contract says. A retained value is kept. */
   publish<N extends Exclude<EventName<G>, Addressed<G>>>(event: N, ...args: Args<G, N>): void
+  /** Keeps the value of a retained event no longer: what it told is not so any more. */
+  forget(event: EventName<G>): void
 }
 
 /** One namespace of the plugin. */

@@ -106,6 +106,7 @@ export class Run {
     if (!group) throw new Error(`The contract of ${module.id} has no namespace "${name}".`)
     return {
       publish: (event: string, payload?: unknown) => this.#publish(group, event, payload),
+      forget: (event: string) => module.forget([event]),
       send: (target: Target, event: string, payload?: unknown) => this.#publish(group, event, payload, target),
       handle: (name: string, handler: Handler) => {
         const command = group.commands.get(name)
@@ -140,6 +141,7 @@ export class Run {
       work({
         signal: scope.signal,
         own: scope.own.bind(scope),
+        forget: (event: string) => module.forget([event]),
         publish: (event: string, payload?: unknown) => {
           if (scope.signal.aborted) return
           published.add(event)

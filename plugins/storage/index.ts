@@ -10,7 +10,7 @@ export default definePlugin(storage, {
     const read = createReader({
       run: (program, args, options) => ctx.exec.run(program, args, { ...options, signal: ctx.signal }),
     })
-    let audience: Pick<typeof ctx, 'publish'> | undefined
+    let audience: Pick<typeof ctx, 'publish' | 'forget'> | undefined
     let readAt = Number.NEGATIVE_INFINITY
     let reading = false
     let logged: string | undefined
@@ -21,6 +21,7 @@ export default definePlugin(storage, {
       try {
         const { health, drives, partitions, failure } = await read()
         if (health) audience?.publish('storage:health', health)
+        else audience?.forget('storage:health')
         audience?.publish('storage:drives', drives)
         if (partitions) audience?.publish('storage:partitions', partitions)
         if (failure && failure.message !== logged) ctx.log.warn({ code: failure.code, cause: failure.cause }, failure.message)
