@@ -1,0 +1,43 @@
+import type hostSchema from '../../config/schemas/host.schema.json'
+
+type Host = (typeof hostSchema)['properties']
+
+/** `host.json` with its defaults and the environment's overrides. The schema describes every field and its unit. */
+export interface HostConfig {
+  readonly address: string
+  readonly port: number
+  readonly publicUrl?: string
+  readonly hosts: readonly string[]
+  readonly origins: readonly string[]
+  readonly trustedProxies: readonly string[]
+  readonly tls?: { readonly cert: string; readonly key: string }
+  readonly namespace: string
+  readonly pluginDirs: readonly string[]
+  readonly telegram: { readonly botId?: number; readonly environment: 'production' | 'test' }
+  readonly limits: Readonly<Record<keyof Host['limits']['properties'], number>>
+  readonly ages: Readonly<Record<keyof Host['ages']['properties'], number>>
+  readonly log: { readonly level: 'fatal' | 'error' | 'warn' | 'info' | 'debug' | 'trace' | 'silent' }
+}
+
+/** `access.json`: a role or roles by Telegram user id, each built in or defined; grants by the name of a defined role. */
+export interface AccessConfig {
+  readonly users: Readonly<Record<string, string | readonly string[]>>
+  readonly roles: Readonly<Record<string, readonly string[]>>
+}
+
+/** What `plugins.json` says of a plugin. Its contract has not judged the settings yet. */
+export interface PluginEntry {
+  readonly enabled?: boolean
+  readonly namespace?: string
+  readonly settings: Readonly<Record<string, unknown>>
+}
+
+/** The content of each file, by the file's name. */
+export interface ConfigFiles {
+  readonly host: HostConfig
+  readonly access: AccessConfig
+  /** By plugin id. */
+  readonly plugins: { readonly plugins: Readonly<Record<string, PluginEntry>> }
+}
+
+export type FileName = keyof ConfigFiles
