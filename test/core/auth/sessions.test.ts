@@ -216,6 +216,23 @@ void t.test('an expired session is found out by whatever looks at it first, and 
   }
 })
 
+void t.test('a listener that looks at the sessions itself has none told twice', async (t) => {
+  const { sessions, clock, ages, ended } = await setUp(t)
+  const [one, two] = [sessions.create(ada).session, sessions.create(bob).session]
+  sessions.onEnd(() => void sessions.list())
+  clock.now += ages.idleS * 1000
+  t.strictSame(sessions.list(), [])
+  t.strictSame(ended.sort(), [one.id, two.id].sort())
+})
+
+void t.test('without a clock of their own sessions go by that of the machine', async (t) => {
+  const nothing = () => {}
+  const file = join(t.testdir(), 'sessions.json')
+  const sessions = new Sessions({ file, ages: () => ({ idleS: 60, absoluteS: 60 }), onProblem: nothing, onReuse: nothing })
+  t.ok(Math.abs(sessions.create(ada).session.createdAt - Date.now()) < 5000)
+  await sessions.close()
+})
+
 void t.test('ages that change count at once', async (t) => {
   const { sessions, clock, ages } = await setUp(t)
   const { session } = sessions.create(ada)
@@ -340,6 +357,7 @@ void t.test('a restart logs nobody out and forgets nothing of a session', async 
   const successor = sessions.resume(token, here).token
   const spare = sessions.resume(token, here).token
   sessions.check(successor, here)
+  await sessions.flush()
   clock.now += minute
   t.throws(() => sessions.check(token, here), expired)
   const again = await restart()
