@@ -131,7 +131,7 @@ async function declarations() {
     const files = new Map()
     const collect = async (path) => {
       if (files.has(path)) return
-      const text = await readFile(join(outDir, path), 'utf8')
+      const text = await readFile(join(path.endsWith('.json') ? root : outDir, path), 'utf8')
       files.set(path, text.replaceAll(importOfTypeScript, '$1.js$2'))
       for (const [, name] of text.matchAll(/(?:from|import) ?\(?['"](\.[^'"]+)['"]/g)) {
         await collect(join(dirname(path), name.replace(/\.ts$/, '.d.ts')))
