@@ -7,7 +7,7 @@ import { dirname, join } from 'node:path'
 import { promisify } from 'node:util'
 import { build } from 'esbuild'
 import { bundling, evaluateContracts } from './checks/contracts.mjs'
-import { builtinPlugins, cache, exists, root } from './checks/sources.mjs'
+import { builtinPlugins, cache, root } from './checks/sources.mjs'
 
 const dist = join(root, 'dist')
 
@@ -80,8 +80,7 @@ async function bundle(plugins, contracts) {
     plugin: 'core/plugin/index.ts',
     testing: 'core/testing/index.ts',
   }
-  const entryPoints = []
-  for (const [out, file] of Object.entries(entries)) if (await exists(join(root, file))) entryPoints.push({ in: file, out })
+  const entryPoints = Object.entries(entries).map(([out, file]) => ({ in: file, out }))
   for (const { folder, directory } of plugins)
     entryPoints.push({ in: join(directory, 'index.ts'), out: `plugins/${folder}/index` })
   const { outputFiles, metafile } = await build({
@@ -104,10 +103,17 @@ async function bundle(plugins, contracts) {
     plugins: [typeboxOutside, namedExportsOfCommonJs, contractsAsData(contracts)],
   })
   return [
-    ...outputFiles.map(({ path, contents }) => [path, contents]),
+    ...outputFiles.map(({ path, text }) => [path, executable(path, text)]),
     [join(dist, 'http/login.html'), await readFile(join(root, 'core/http/login.html'))],
     [join(dist, 'THIRD-PARTY-LICENSES'), await licences(Object.keys(metafile.inputs))],
   ]
+}
+
+/** Puts the line that names the interpreter before the command line's code, and moves its source map down by that line. */
+function executable(path, text) {
+  if (path === join(dist, 'cli.js')) return `#!/usr/bin/env node\n${text}`
+  if (path === join(dist, 'cli.js.map')) return text.replace('"mappings": "', '"mappings": ";')
+  return text
 }
 
 /** The licence of every package that has code in the bundle. */
@@ -137,7 +143,7 @@ async function declarations() {
         await collect(join(dirname(path), name.replace(/\.ts$/, '.d.ts')))
       }
     }
-    for (const entry of entriesWithTypes) if (await exists(join(outDir, entry))) await collect(entry)
+    for (const entry of entriesWithTypes) await collect(entry)
     return [...files].map(([path, text]) => [join(dist, 'types', path), text])
   } catch (error) {
     throw error.stdout ? new Error(`tsc:\n${error.stdout}`) : error
@@ -165,7 +171,7 @@ async function writeAll(files) {
     if (!kept.has(join(dist, entry))) await rm(join(dist, entry), { recursive: true, force: true })
   }
   // scripts/start.sh compares the sources with this one.
-  await utimes(join(dist, 'plugin.js'), new Date(), new Date())
+  await utimes(join(dist, 'main.js'), new Date(), new Date())
 }
 
 async function makeDirectory(path) {

@@ -18,12 +18,6 @@ export async function builtinPlugins() {
   for (const folder of (await readdir(join(root, 'plugins'))).sort()) {
     const directory = join(root, 'plugins', folder)
     if (!(await exists(join(directory, 'package.json')))) continue
-    if (
-      !(await exists(join(directory, 'index.ts'))) ||
-      !(await exists(join(directory, 'contract.ts'))) ||
-      !(await exists(join(directory, 'README.md')))
-    )
-      continue // TEMP
     const manifest = JSON.parse(await readFile(join(directory, 'package.json'), 'utf8'))
     if (manifest.patchbay !== undefined) found.push({ folder, directory, manifest })
   }
