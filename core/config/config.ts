@@ -81,7 +81,7 @@ export class Config {
     let from = dirname(this.#dir)
     while (!existsSync(from)) from = dirname(from)
     const ignored = (path: string) => !names.some((name) => `${join(this.#dir, name)}.json/`.startsWith(join(path, '/')))
-    const watcher = watch(from, { ignored, ignoreInitial: true })
+    const watcher = watch(from, { ignored })
     this.#watcher = watcher
     watcher.on('all', (_event, path) => this.#touch(...names.filter((name) => join(this.#dir, `${name}.json`) === path)))
     watcher.on('error', (error) => {

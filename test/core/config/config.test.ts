@@ -1,4 +1,4 @@
-import { mkdirSync, readFileSync, renameSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
 import t, { type Test as T } from 'tap'
 import { Config } from '../../../core/config/config.ts'
@@ -145,6 +145,35 @@ test('who has ended listening, and after close everybody, hears nothing', async 
   await other.told(1)
   t.same(await told(2), changes)
   t.equal(changes.length, 2)
+})
+
+test('the watcher leaves the directory’s neighbours alone', async (t, opened) => {
+  const neighbours = Object.fromEntries(Array.from({ length: 100 }, (_, index) => [`n${index}`, { inside: '' }]))
+  const dir = join(t.testdir({ ...neighbours, config: { 'host.json': '{}', notes: '' } }), 'config')
+  const before = inotifyWatches()
+  await (await opened(dir)).config.watch()
+  t.equal(inotifyWatches() - before, 3, 'the directory, the one above it, and the file')
+})
+
+/** How many files and directories this process watches, as the kernel tells. */
+function inotifyWatches(): number {
+  const read = (fd: string) => {
+    try {
+      return readFileSync(`/proc/self/fdinfo/${fd}`, 'utf8')
+    } catch {
+      return '' // the descriptor of the listing itself is closed by now
+    }
+  }
+  return readdirSync('/proc/self/fdinfo').map(read).join('').split('inotify wd:').length - 1
+}
+
+test('close lets an update finish', async (t, opened) => {
+  const dir = t.testdir()
+  const { config } = await opened(dir)
+  const update = config.update('access', ['users', '5'], 'owner')
+  await config.close()
+  t.match(readFileSync(join(dir, 'access.json'), 'utf8'), '"5": "owner"')
+  await update
 })
 
 test('a watch that fails is a problem that is told', async (t, opened) => {

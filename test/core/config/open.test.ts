@@ -122,6 +122,10 @@ void t.test('a key that stands twice, and keys that name an object’s insides, 
     'plugins.json:1:98: "__proto__" is not a legal key; remove it',
     'plugins.json:1:41: "plugins.b.settings" must be object (Its own settings, as its contract describes them.)',
   ])
+  t.same(await problems(t, { 'host.json': '{ "port": 1, "port": 70000 }' }), [
+    'host.json:1:14: "port" stands here twice; remove one',
+    'host.json:1:14: "port" must be <= 65535 (The TCP port to listen on; 0 takes any that is free.)',
+  ])
   for (const key of ['constructor', 'prototype']) {
     t.match(await problems(t, { 'plugins.json': `{ "plugins": { "${key}": {} } }` }), [`"${key}" is not a legal key`])
   }
@@ -132,6 +136,11 @@ void t.test('text from a file cannot reach the terminal raw, nor fill it', async
   t.match(await problems(t, { 'host.json': `{ "${key}": 1 }` }), ['host.json:1:3: "\\u{202e}\\u{7f}\\u{9b}31m" is not a setting'])
   const [line = ''] = await problems(t, { 'host.json': `{ "${'x'.repeat(100_000)}": 1 }` })
   t.ok(line.length < 500)
+  t.match(await problems(t, { 'access.json': '{ "users": { "a/~b": 5 } }' }), [
+    'access.json:1:14: "users.a/~b" does not fit',
+    'access.json:1:14: "users.a/~b" must be string,array',
+  ])
+  t.equal((await problems(t, { 'access.json': `{ ${'! '.repeat(10_000)}}` })).length, 20)
   const flood = Array.from({ length: 50_000 }, (_, index) => `"${index}@": "no"`).join()
   t.equal((await problems(t, { 'access.json': `{ "users": { ${flood} } }` })).length, 20)
   const strangers = Array.from({ length: 40_000 }, (_, index) => `"${index + 1}": "no"`).join()
