@@ -18,7 +18,7 @@ function tool(name, ...args) {
 
 const budget = await budgets()
 const steps = [
-  ['format and lint (biome)', tool('biome', 'check', '--error-on-warnings', '--max-diagnostics=200', '.')],
+  ['format and lint (biome)', tool('biome', 'check', '--error-on-warnings', '--max-diagnostics=50', '.')],
   ['promises and types of errors (oxlint)', tool('oxlint', '--type-aware', '--deny-warnings')],
   ['types (tsc)', tool('tsc', '-p', '.')],
   ['unused files, exports and dependencies (knip)', tool('knip', '--no-progress')],
