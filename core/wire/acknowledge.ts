@@ -1,55 +1,71 @@
 import { randomUUID } from 'node:crypto'
 import type { Log } from '../plugin/context.ts'
-import type { Contract } from '../plugin/contract.ts'
+import type { Contract, HandlerCode } from '../plugin/contract.ts'
 import type { Client } from './client.ts'
-import { type CoreCode, coreCodes, coreErrors } from './errors.ts'
+import { CommandError, type CoreCode, coreErrors } from './errors.ts'
 import type { Command } from './module.ts'
 import type { Ack } from './parse.ts'
 
-/** What goes to a client for a failed command: in the ack, and on the `error` channel. */
-export interface Failure {
+/** What goes to a client for a failed command: in the ack, and on the `error` channel. What is undefined is not in the JSON. */
+interface Failure {
   readonly code: string
   readonly message: string
   readonly id: string
   readonly details?: unknown
-  readonly retryAfter?: number
+  readonly retryAfter?: number | undefined
 }
 
-/** Codes that a handler may use beside its contract's own. */
-const handlerCodes: ReadonlySet<string> = new Set<CoreCode>(['MODULE_UNAVAILABLE', 'INVALID_PAYLOAD', 'FORBIDDEN', 'TIMEOUT', 'RATE_LIMITED'])
+const handlerCodes: ReadonlySet<string> = new Set<HandlerCode>([
+  'MODULE_UNAVAILABLE',
+  'INVALID_PAYLOAD',
+  'FORBIDDEN',
+  'TIMEOUT',
+  'RATE_LIMITED',
+])
 
-/** Step 7, the good end. */
+/** Step 7, the good end. Throws if the result is no object, or none that JSON can hold. */
 export function acknowledge(ack: Ack | undefined, result: unknown): void {
-  ack?.(result === undefined || result === null ? { success: true } : { success: true, ...result })
+  if (result !== undefined && (typeof result !== 'object' || Array.isArray(result)))
+    throw new TypeError('an answer is an object or nothing')
+  ack?.({ ...result, success: true })
 }
 
 /** Step 7, the other end: the ack, and the same on the `error` channel of the one who asked. */
-export function acknowledgeFailure(client: Client, name: string, command: Command | undefined, ack: Ack | undefined, failure: Failure): void {
+export function acknowledgeFailure(
+  client: Client,
+  event: string,
+  command: Command | undefined,
+  ack: Ack | undefined,
+  failure: Failure,
+): void {
   const { code, message, id, details, retryAfter } = failure
-  const more = retryAfter === undefined ? {} : { retryAfter }
-  ack?.({ success: false, code, error: message, id, ...more })
-  const module = command?.module?.id ?? 'host'
-  client.socket.emit('error', { module, code, message, event: name, id, ...(details === undefined ? {} : { details }), ...more })
+  ack?.({ success: false, code, error: message, id, retryAfter })
+  client.socket.emit('error', { module: command?.module?.id ?? 'host', code, message, event, id, details, retryAfter })
 }
 
-/**
- * What a client may be told of something thrown: a declared code with its sentence, else INTERNAL.
- * Only errors that carry a code of the contract, or are the core's own, speak for themselves.
- */
-export function failureOf(error: unknown, contract: Contract | undefined, fromHandler: boolean, log: Log): Failure {
+/** What a client may be told of something thrown: a declared code with its sentence, else INTERNAL, and the log knows more. */
+export function failureOf(error: unknown, contract: Contract | undefined, log: Log): Failure {
   const id = randomUUID()
-  const { code, message, details, retryAfter } = (typeof error === 'object' && error !== null ? error : {}) as Partial<Failure>
-  const declared = typeof code === 'string' && contract?.errors && Object.hasOwn(contract.errors, code) ? contract.errors[code] : undefined
-  if (typeof code === 'string' && (declared !== undefined || (fromHandler ? handlerCodes : coreCodes).has(code))) {
-    const sentence = typeof message === 'string' && message ? message : (declared ?? coreErrors[code as CoreCode])
-    return {
-      code,
-      message: sentence,
-      id,
-      ...(details === undefined ? {} : { details }),
-      ...(typeof retryAfter === 'number' ? { retryAfter } : {}),
-    }
+  try {
+    const told = speak(error, contract)
+    if (told) return { ...told, id }
+    log.error({ err: error, id }, 'a handler failed')
+  } catch (unreadable) {
+    log.error({ id, reason: String(unreadable) }, 'a handler failed with an error that cannot be read')
   }
-  log.error({ err: error, id }, 'a handler failed')
   return { code: 'INTERNAL', message: coreErrors.INTERNAL, id }
+}
+
+/** Only the core's own errors, and a handler's with a code that it may use, speak for themselves. */
+function speak(error: unknown, contract: Contract | undefined): Omit<Failure, 'id'> | undefined {
+  const { code, message, details, retryAfter } = Object(error) as Record<string, unknown>
+  if (typeof code !== 'string') return undefined
+  const declared = contract?.errors && Object.hasOwn(contract.errors, code) ? contract.errors[code] : undefined
+  if (declared === undefined && !(error instanceof CommandError || handlerCodes.has(code))) return undefined
+  return {
+    code,
+    message: typeof message === 'string' && message ? message : (declared ?? coreErrors[code as CoreCode]),
+    details: details && JSON.parse(JSON.stringify(details)),
+    retryAfter: typeof retryAfter === 'number' ? retryAfter : undefined,
+  }
 }

@@ -3,72 +3,106 @@ import type { Client } from './client.ts'
 import { type CommandError, refuse } from './errors.ts'
 import type { Command } from './module.ts'
 
-/** One command on its way: what its handler sees, and its deadline. */
-export class Call implements CallView {
+type Work = () => void | Promise<void>
+
+/** One command on its way, with its deadline. */
+export class Call {
   readonly command: Command
   readonly client: Client
   /** Run once the ack has been sent. */
-  readonly after: Array<() => void | Promise<void>> = []
+  readonly after: Work[] = []
   #abort: AbortController | undefined
-  #end: ((refusal: CommandError) => void) | undefined
+  #refusal: CommandError | undefined
+  #refuse: ((refusal: CommandError) => void) | undefined
   #timer: NodeJS.Timeout | undefined
-  #left = 0
+  #msLeft: number
   #armedAt = 0
+  #pauses = 0
 
   constructor(command: Command, client: Client) {
     this.command = command
     this.client = client
-  }
-
-  get caller(): Caller {
-    return this.client.caller
+    this.#msLeft = command.timeoutMs
   }
 
   /** Made when asked for: most handlers are done before anybody could abort them. */
   get signal(): AbortSignal {
     this.#abort ??= new AbortController()
+    if (this.#refusal) this.#abort.abort(this.#refusal)
     return this.#abort.signal
   }
 
-  afterAck(work: () => void | Promise<void>): void {
-    this.after.push(work)
-  }
-
-  suspendDeadline(maxMs: number): () => void {
-    if (!this.#end) return () => {}
-    this.#left -= performance.now() - this.#armedAt
-    const resume = () => this.#arm(this.#left)
-    clearTimeout(this.#timer)
-    this.#timer = setTimeout(resume, maxMs)
-    return resume
-  }
-
-  /** The answer, or TIMEOUT after `timeoutMs`, or what `end` is called with. */
-  within(answer: Promise<unknown>, timeoutMs: number): Promise<unknown> {
+  /** The answer, or TIMEOUT, or what `end` is called with, whichever comes first. */
+  settle(answer: Promise<unknown>, onSettled: () => void): Promise<unknown> {
     return new Promise((resolve, reject) => {
-      this.#end = reject
-      this.#left = timeoutMs
-      this.#arm(timeoutMs)
-      answer.then(resolve, reject).finally(() => {
-        this.#end = undefined
-        clearTimeout(this.#timer)
-      })
+      const first =
+        <T>(settle: (value: T) => void) =>
+        (value: T) => {
+          if (!this.#refuse) return
+          this.#refuse = undefined
+          clearTimeout(this.#timer)
+          onSettled()
+          settle(value)
+        }
+      this.#refuse = first(reject)
+      this.#arm()
+      answer.then(first(resolve), this.#refuse)
     })
   }
 
   /** Answers now, and aborts the handler's signal. */
   end(refusal: CommandError): void {
-    clearTimeout(this.#timer)
-    this.#end?.(refusal)
-    this.#end = undefined
+    this.#refusal = refusal
+    this.#refuse?.(refusal)
     this.#abort?.abort(refusal)
   }
 
-  #arm(ms: number): void {
-    clearTimeout(this.#timer)
-    if (!this.#end) return
+  /** Stops the deadline's clock; with the function returned, or after `maxMs`, it runs on. */
+  suspend(maxMs: number): () => void {
+    if (this.#pauses++ === 0 && this.#timer) {
+      clearTimeout(this.#timer)
+      this.#msLeft -= performance.now() - this.#armedAt
+    }
+    let isOver = false
+    const resume = () => {
+      clearTimeout(timer)
+      if (isOver) return
+      isOver = true
+      if (--this.#pauses === 0) this.#arm()
+    }
+    const timer = setTimeout(resume, maxMs).unref()
+    return resume
+  }
+
+  #arm(): void {
+    if (!this.#refuse || this.#pauses > 0) return
     this.#armedAt = performance.now()
-    this.#timer = setTimeout(() => this.end(refuse('TIMEOUT')), ms)
+    this.#timer = setTimeout(() => this.end(refuse('TIMEOUT')), this.#msLeft)
+  }
+}
+
+/** What a handler sees of it: methods that can be taken off, and no way to the socket. */
+export class View implements CallView {
+  readonly #call: Call
+
+  constructor(call: Call) {
+    this.#call = call
+  }
+
+  get caller(): Caller {
+    return this.#call.client.caller
+  }
+
+  get signal(): AbortSignal {
+    return this.#call.signal
+  }
+
+  get afterAck() {
+    return (work: Work) => void this.#call.after.push(work)
+  }
+
+  get suspendDeadline() {
+    return (maxMs: number) => this.#call.suspend(maxMs)
   }
 }
 
@@ -76,26 +110,25 @@ export class Call implements CallView {
 export class Calls {
   readonly #byUser = new Map<string, Set<Call>>()
 
-  /** Unanswered commands of a user, of one kind and in all. */
-  count(userId: string, command: Command): { ofCommand: number; inAll: number } {
+  /** Throws RATE_LIMITED if a user has too many, of this kind or in all. */
+  checkRoom({ userId }: Caller, command: Command, maxInAll: number): void {
     const calls = this.#byUser.get(userId)
-    if (!calls) return { ofCommand: 0, inAll: 0 }
+    if (!calls) return
     let ofCommand = 0
     for (const call of calls) if (call.command === command) ofCommand++
-    return { ofCommand, inAll: calls.size }
+    if (ofCommand < command.inFlight && calls.size < maxInAll) return
+    throw refuse('RATE_LIMITED', 'Too many unanswered commands.', 1)
   }
 
-  /** Keeps the call until its answer settles. */
-  async track(call: Call, answer: Promise<unknown>): Promise<unknown> {
-    const userId = call.caller.userId
+  /** Keeps the call until it is answered. */
+  track(call: Call, answer: Promise<unknown>): Promise<unknown> {
+    const { userId } = call.client.caller
     const calls = this.#byUser.get(userId) ?? new Set()
     this.#byUser.set(userId, calls.add(call))
-    try {
-      return await answer
-    } finally {
+    return call.settle(answer, () => {
       calls.delete(call)
       if (calls.size === 0) this.#byUser.delete(userId)
-    }
+    })
   }
 
   /** Ends the calls that match: their client left, or their module stops. */

@@ -1,25 +1,25 @@
 import type { Socket } from 'socket.io'
 import type { Session } from '../auth/sessions.ts'
 import type { Caller } from '../plugin/context.ts'
-import type { CoreCode } from './errors.ts'
-import { coreErrors } from './errors.ts'
+import { type CoreCode, coreErrors } from './errors.ts'
 import type { Module } from './module.ts'
 
 /** One connected socket, and what the host remembers of it. */
 export class Client {
   readonly socket: Socket
   readonly session: Session
-  readonly address: string
   readonly caller: Caller
   roles: readonly string[]
   readonly subscriptions = new Set<Module>()
   /** Retained values that wait until the client has read what it was sent; the latest wins. */
   readonly waiting = new Map<string, unknown>()
+  isWaiting = false
+  /** Its backlog is being looked at. */
+  isWatched = false
 
-  constructor(socket: Socket, session: Session, address: string, roles: readonly string[]) {
+  constructor(socket: Socket, session: Session, roles: readonly string[]) {
     this.socket = socket
     this.session = session
-    this.address = address
     this.roles = roles
     const client = this
     this.caller = {

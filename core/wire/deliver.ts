@@ -1,4 +1,4 @@
-import type { Namespace } from 'socket.io'
+import type { Namespace, Socket } from 'socket.io'
 import type { Client } from './client.ts'
 
 /** Packets a client may leave unread before retained values are held back for it. */
@@ -10,8 +10,6 @@ export interface Delivery {
   readonly payload: unknown
   /** Of a retained event only the latest value matters. */
   readonly retained: boolean
-  /** Some of those in the room may not hear it. */
-  readonly allowed?: (client: Client) => boolean
 }
 
 /**
@@ -22,57 +20,75 @@ export interface Delivery {
 export class Deliverer {
   readonly #clients: ReadonlyMap<string, Client>
   readonly #maxBacklog: () => number
-  /** Counts for whoever watches: connections cut because they did not read. */
-  cutOff = 0
 
   constructor(clients: ReadonlyMap<string, Client>, maxBacklog: () => number) {
     this.#clients = clients
     this.#maxBacklog = maxBacklog
   }
 
-  /** To a room of a namespace, or to all of it. Encoded once for all who keep up. */
-  broadcast(namespace: Namespace, room: string | undefined, delivery: Delivery): void {
+  /** To a room of a namespace, or to all of it. Encoded once for all who keep up; throws if that cannot be done. */
+  broadcast(namespace: Namespace, room: string | undefined, delivery: Delivery, allowed?: (client: Client) => boolean): void {
     const ids = room === undefined ? namespace.sockets.keys() : (namespace.adapter.rooms.get(room) ?? [])
-    const except: string[] = []
+    const [denied, slow]: [string[], Client[]] = [[], []]
     for (const id of ids) {
       const client = this.#clients.get(id)
-      if (client && ((delivery.allowed && !delivery.allowed(client)) || this.#hold(client, delivery))) except.push(id)
+      if (!client || allowed?.(client) === false) denied.push(id)
+      else if (this.#mustWait(client, delivery)) slow.push(client)
     }
-    const operator = room === undefined ? namespace.except(except) : namespace.to(room).except(except)
-    operator.emit(delivery.event, ...values(delivery))
+    const all = room === undefined ? namespace : namespace.to(room)
+    all.except([...denied, ...slow.map(({ socket }) => socket.id)]).emit(delivery.event, ...values(delivery))
+    for (const client of slow) this.#keep(client, delivery)
   }
 
   /** To one client. */
   send(client: Client, delivery: Delivery): void {
-    if (!this.#hold(client, delivery)) client.socket.emit(delivery.event, ...values(delivery))
+    if (this.#mustWait(client, delivery)) this.#keep(client, delivery)
+    else client.socket.emit(delivery.event, ...values(delivery))
   }
 
-  /** True if the client has left so much unread that it was cut off. */
-  cutOffIfStuck(client: Client): boolean {
+  /** Cuts a client off that leaves too much unread. A burst is no backlog: what counts is what is left after this turn of the event loop. */
+  watch(client: Client): void {
+    if (client.isWatched || !this.#isStuck(client)) return
+    client.isWatched = true
+    setImmediate(() => {
+      client.isWatched = false
+      if (this.#isStuck(client)) cut(client.socket.conn)
+    })
+  }
+
+  #isStuck(client: Client): boolean {
     const backlog = unread(client)
     if (backlog.length <= quickBacklog) return false
-    const bytes = backlog.reduce((sum, { data }) => sum + (typeof data === 'string' ? data.length : (data?.byteLength ?? 0)), 0)
-    if (backlog.length <= this.#maxBacklog() && bytes <= maxBacklogBytes) return false
-    this.cutOff++
-    client.socket.conn.close(true)
-    return true
+    return (
+      backlog.length > this.#maxBacklog() || backlog.reduce((sum, { data }) => sum + (data?.length ?? 0), 0) > maxBacklogBytes
+    )
   }
 
-  /** True if the event must not be sent now. */
-  #hold(client: Client, { event, payload, retained }: Delivery): boolean {
+  #mustWait(client: Client, { retained }: Delivery): boolean {
     if (unread(client).length <= quickBacklog) return false
-    if (this.cutOffIfStuck(client)) return true
-    if (!retained) return false
-    if (client.waiting.size === 0) client.socket.conn.once('drain', () => this.#release(client))
-    client.waiting.set(event, payload)
-    return true
+    this.watch(client)
+    return retained
   }
 
-  #release(client: Client): void {
-    const waiting = [...client.waiting]
-    client.waiting.clear()
-    for (const [event, payload] of waiting) this.send(client, { event, payload, retained: true })
+  #keep(client: Client, { event, payload }: Delivery): void {
+    client.waiting.set(event, payload)
+    if (client.isWaiting) return
+    client.isWaiting = true
+    client.socket.conn.once('drain', () => {
+      client.isWaiting = false
+      const waiting = [...client.waiting]
+      client.waiting.clear()
+      for (const [event, payload] of waiting) this.send(client, { event, payload, retained: true })
+    })
   }
+}
+
+/** Closes a connection at once, without waiting for a peer that may never answer. */
+export function cut(connection: Socket['conn']): void {
+  connection.close(true)
+  // The WebSocket beneath would wait 30 s for the peer's goodbye; a polling transport has none.
+  const { socket } = connection.transport as unknown as { readonly socket?: { terminate(): void } }
+  socket?.terminate()
 }
 
 function values({ payload }: Delivery): unknown[] {
@@ -80,6 +96,6 @@ function values({ payload }: Delivery): unknown[] {
 }
 
 /** What Engine.IO keeps because the transport has not taken it. Not part of its types; there is no other way to see a slow reader. */
-function unread(client: Client): ReadonlyArray<{ data?: string | Buffer }> {
+function unread(client: Client): ReadonlyArray<{ readonly data?: string | Buffer }> {
   return client.socket.conn['writeBuffer'] as unknown as ReadonlyArray<{ data?: string | Buffer }>
 }

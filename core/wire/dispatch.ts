@@ -1,6 +1,6 @@
-import type { Call, Calls } from './call.ts'
+import { type Call, type Calls, View } from './call.ts'
 import { type CoreCode, refuse } from './errors.ts'
-import type { Module, State } from './module.ts'
+import type { Handler, State } from './module.ts'
 
 const refusals: Partial<Record<State, CoreCode>> = {
   disabled: 'MODULE_DISABLED',
@@ -13,17 +13,13 @@ const refusals: Partial<Record<State, CoreCode>> = {
 
 /** Step 6: hands the command to its handler. The answer is a value if the handler was quick, else a promise with a deadline. */
 export function dispatch(call: Call, payload: unknown, calls: Calls, inFlightPerUser: number): unknown {
-  const { command } = call
-  if (command.module) checkRunning(command.module)
-  if (!command.handler) throw refuse('INTERNAL', `${command.name} has no handler.`)
-  const { ofCommand, inAll } = calls.count(call.caller.userId, command)
-  if (ofCommand >= command.inFlight || inAll >= inFlightPerUser)
-    throw refuse('RATE_LIMITED', 'Too many unanswered commands.', { retryAfter: 1 })
-  const answer = command.handler(payload, call)
-  return answer instanceof Promise ? calls.track(call, call.within(answer, command.timeoutMs)) : answer
-}
-
-function checkRunning({ id, state, reason }: Module): void {
-  const code = refusals[state]
-  if (code) throw refuse(code, reason && `${id} is ${state}: ${reason}`)
+  const { command, client } = call
+  const { module } = command
+  const code = module && refusals[module.state]
+  if (code) throw refuse(code, module.reason && `${module.id} is ${module.state}: ${module.reason}`)
+  calls.checkRoom(client.caller, command, inFlightPerUser)
+  // A running module has a handler for every command.
+  const answer = (command.handler as Handler)(payload, new View(call))
+  const isPromise = typeof (answer as { then?: unknown } | undefined | null)?.then === 'function'
+  return isPromise ? calls.track(call, Promise.resolve(answer)) : answer
 }

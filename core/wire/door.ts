@@ -2,12 +2,13 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Server, Socket } from 'socket.io'
 import { addressKey } from '../auth/address.ts'
 import { Refusal } from '../auth/identity.ts'
-import type { Log } from '../plugin/context.ts'
 import type { Guard } from '../http/guard.ts'
+import type { Log } from '../plugin/context.ts'
+import { cut } from './deliver.ts'
 import type { Mount } from './hub.ts'
 import type { Admission } from './policy.ts'
 
-type EngineSocket = Socket['conn']
+type Connection = Socket['conn']
 
 export interface DoorLimits {
   readonly sockets: number
@@ -18,13 +19,15 @@ export interface DoorLimits {
   readonly failuresPerMinute: number
 }
 
-/** One visitor's address: his connections, and how often he failed lately. */
+/** One visitor's address: its connections, and how often it failed lately. */
 interface Visitor {
-  readonly sockets: Set<EngineSocket>
-  readonly pending: Set<EngineSocket>
+  connections: number
+  readonly pending: Set<Connection>
   failures: number
   failuresSince: number
 }
+
+const maxVisitors = 10_000
 
 /**
  * Lets connections in. Behind a tunnel all the world has one address, so the failures of an address never keep out valid
@@ -35,8 +38,8 @@ export class Door {
   readonly #limits: () => DoorLimits
   readonly #log: Log
   readonly #visitors = new Map<string, Visitor>()
-  readonly #admitted = new WeakMap<Socket, Admission & { readonly address: string }>()
-  #sockets = 0
+  readonly #admitted = new WeakMap<Socket, Admission>()
+  #connections = 0
   /** Told of every refusal, for the audit. */
   onRefusal: (refusal: Refusal, address: string) => void = () => {}
 
@@ -50,27 +53,34 @@ export class Door {
   attach(io: Server): void {
     io.engine.use((request: IncomingMessage & { _query?: { sid?: string } }, response: ServerResponse, next: () => void) => {
       const problem = this.#guard.problem(request)
-      if (problem) return reject(request, response, '403 Forbidden', problem)
-      if (!request._query?.sid && this.#isFull(request)) return reject(request, response, '429 Too Many Requests', 'Too many connections.')
-      next()
+      if (problem) reject(request, response, '403 Forbidden', problem)
+      else if (!request._query?.sid && this.#isFull(request))
+        reject(request, response, '429 Too Many Requests', 'Too many connections.')
+      else next()
     })
-    io.engine.on('connection', (connection: EngineSocket) => this.#track(connection))
+    io.engine.on('connection', (connection: Connection) => {
+      const visitor = this.#visitor(this.#guard.addressOf(connection.request))
+      visitor.pending.add(connection)
+      visitor.connections++
+      this.#connections++
+      connection.once('close', () => {
+        visitor.pending.delete(connection)
+        visitor.connections--
+        this.#connections--
+      })
+    })
   }
 
   /** Socket.IO's middleware: who is this, and may he come in? */
   admit(socket: Socket, mount: Mount | undefined, socketsOf: (userId: string) => number, next: (error?: Error) => void): void {
     const address = this.#guard.addressOf(socket.request)
+    const checkRoom = (userId: string): void => {
+      if (socketsOf(userId) >= this.#limits().socketsPerUser)
+        throw new Refusal('ACCESS_DENIED', 'You have too many connections. Close one.', { retryAfter: 30 })
+    }
     try {
       if (!mount) throw new Refusal('AUTH_REQUIRED', 'Nothing is served on this namespace.')
-      const admission = mount.policy.admit({
-        auth: socket.handshake.auth,
-        address,
-        checkRoom: (userId) => {
-          if (socketsOf(userId) >= this.#limits().socketsPerUser)
-            throw new Refusal('ACCESS_DENIED', 'You have too many connections. Close one.', { retryAfter: 30 })
-        },
-      })
-      this.#admitted.set(socket, { ...admission, address })
+      this.#admitted.set(socket, mount.policy.admit({ auth: socket.handshake.auth, address, checkRoom }))
       this.#visitor(address).pending.delete(socket.conn)
       next()
     } catch (error) {
@@ -83,38 +93,19 @@ export class Door {
     }
   }
 
-  /** What `admit` found out, once. */
-  take(socket: Socket): (Admission & { readonly address: string }) | undefined {
-    const admission = this.#admitted.get(socket)
-    this.#admitted.delete(socket)
-    return admission
+  /** What `admit` found out. */
+  take(socket: Socket): Admission | undefined {
+    return this.#admitted.get(socket)
   }
 
   #isFull(request: IncomingMessage): boolean {
     const limits = this.#limits()
-    const { sockets, pending } = this.#visitor(this.#guard.addressOf(request))
-    const isFull = this.#sockets >= limits.sockets || sockets.size >= limits.socketsPerAddress
-    if (isFull || pending.size >= limits.pendingPerAddress) {
-      const [oldest] = pending
-      if (!oldest) return isFull
-      oldest.close(true)
-      pending.delete(oldest)
-    }
-    return false
-  }
-
-  #track(connection: EngineSocket): void {
-    const address = this.#guard.addressOf(connection.request)
-    const visitor = this.#visitor(address)
-    visitor.sockets.add(connection)
-    visitor.pending.add(connection)
-    this.#sockets++
-    connection.once('close', () => {
-      visitor.sockets.delete(connection)
-      visitor.pending.delete(connection)
-      this.#sockets--
-      this.#forget(address)
-    })
+    const { connections, pending } = this.#visitor(this.#guard.addressOf(request))
+    const isFull = this.#connections >= limits.sockets || connections >= limits.socketsPerAddress
+    if (!isFull && pending.size < limits.pendingPerAddress) return false
+    const [oldest] = pending
+    if (oldest) cut(oldest)
+    return isFull && !oldest
   }
 
   /** True if the address has failed too often within a minute. */
@@ -129,19 +120,14 @@ export class Door {
 
   #visitor(address: string): Visitor {
     const key = addressKey(address)
-    let visitor = this.#visitors.get(key)
-    if (!visitor) {
-      if (this.#visitors.size >= 10_000) for (const known of this.#visitors.keys()) this.#forget(known)
-      visitor = { sockets: new Set(), pending: new Set(), failures: 0, failuresSince: 0 }
-      this.#visitors.set(key, visitor)
-    }
+    const known = this.#visitors.get(key)
+    if (known) return known
+    if (this.#visitors.size >= maxVisitors)
+      for (const [other, { connections, failuresSince }] of this.#visitors)
+        if (connections === 0 && Date.now() - failuresSince > 60_000) this.#visitors.delete(other)
+    const visitor = { connections: 0, pending: new Set<Connection>(), failures: 0, failuresSince: 0 }
+    this.#visitors.set(key, visitor)
     return visitor
-  }
-
-  #forget(address: string): void {
-    const key = addressKey(address)
-    const visitor = this.#visitors.get(key)
-    if (visitor && visitor.sockets.size === 0 && Date.now() - visitor.failuresSince > 60_000) this.#visitors.delete(key)
   }
 }
 

@@ -19,21 +19,17 @@ export const coreErrors = {
 export type CoreCode = keyof typeof coreErrors
 export const coreCodes: ReadonlySet<string> = new Set(Object.keys(coreErrors))
 
-/** A command's refusal on its way to the client. */
+/** A command's refusal with one of the core's own codes, on its way to the client. `retryAfter` in seconds. */
 export class CommandError extends Error {
-  readonly code: string
-  readonly details?: unknown
-  /** Seconds. */
-  readonly retryAfter?: number
-  constructor(code: string, message: string, extra: { details?: unknown; retryAfter?: number } = {}) {
+  readonly code: CoreCode
+  readonly retryAfter: number | undefined
+  constructor(code: CoreCode, message: string, retryAfter?: number) {
     super(message)
     this.code = code
-    if (extra.details !== undefined) this.details = extra.details
-    if (extra.retryAfter !== undefined) this.retryAfter = extra.retryAfter
+    this.retryAfter = retryAfter
   }
 }
 
-/** A refusal with one of the core's own codes. */
-export function refuse(code: CoreCode, message: string = coreErrors[code], extra?: { details?: unknown; retryAfter?: number }): CommandError {
-  return new CommandError(code, message, extra)
+export function refuse(code: CoreCode, message: string = coreErrors[code], retryAfter?: number): CommandError {
+  return new CommandError(code, message, retryAfter)
 }

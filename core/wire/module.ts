@@ -1,6 +1,6 @@
 import type { PluginStatus } from '../plugin/capabilities.ts'
 import type { Call } from '../plugin/context.ts'
-import type { CommandDefinition, Contract, ContractGroup, ContractRole, EventDefinition } from '../plugin/contract.ts'
+import type { CommandDefinition, Contract, ContractGroup, ContractRole, EventDefinition, Rate } from '../plugin/contract.ts'
 import type { Client } from './client.ts'
 import { type Check, schemaCheck } from './validate.ts'
 
@@ -14,11 +14,11 @@ export interface Command {
   readonly module?: Module
   /** The weakest built-in role that may give it; undefined: whoever is connected. */
   readonly role?: ContractRole
-  readonly rate: { readonly max: number; readonly windowMs: number }
+  readonly rate: Rate
   readonly timeoutMs: number
   readonly inFlight: number
   readonly check: Check
-  readonly checkResult?: Check
+  readonly checkResult?: Check | undefined
   handler?: Handler | undefined
 }
 
@@ -32,6 +32,8 @@ export interface Group {
   readonly namespace: string
   readonly commands: ReadonlyMap<string, Command>
   readonly events: ReadonlyMap<string, Event>
+  /** Last values of retained events. */
+  readonly retained: Map<string, unknown>
 }
 
 /** Told by the wire, while the plugin runs. */
@@ -51,8 +53,7 @@ export class Module {
   /** By relative name; `''` is the mount itself. */
   readonly groups: ReadonlyMap<string, Group>
   readonly subscribers = new Set<Client>()
-  /** Last values of retained events, and functions that make them when somebody subscribes. */
-  readonly retained = new Map<string, unknown>()
+  /** What makes the value of a retained event when somebody subscribes. */
   readonly providers = new Map<string, () => unknown>()
   audience: Audience | undefined
   state: State = 'disabled'
@@ -62,20 +63,10 @@ export class Module {
     this.id = contract.id
     this.contract = contract
     this.mount = mount
-    const group = (relative: string, content: ContractGroup): [string, Group] => {
-      const namespace = relative === '' ? mount : `${mount === '/' ? '' : mount}/${relative}`
-      const commands = Object.entries(content.commands ?? {}).map(([name, definition]) => [name, this.#command(name, definition)] as const)
-      const events = Object.entries(content.events ?? {}).map(
-        ([name, definition]) => [name, { definition, check: schemaCheck(definition.payload) }] as const,
-      )
-      return [relative, { namespace, commands: new Map(commands), events: new Map(events) }]
-    }
-    this.groups = new Map([group('', contract), ...Object.entries(contract.namespaces ?? {}).map(([name, content]) => group(name, content))])
-  }
-
-  #command(name: string, { payload, result, role = 'owner', ...limits }: CommandDefinition): Command {
-    const checkResult = result && schemaCheck(result)
-    return { ...defaults, ...limits, name, module: this, role, check: schemaCheck(payload), ...(checkResult && { checkResult }) }
+    const below = Object.entries(contract.namespaces ?? {}).map(
+      ([relative, group]) => [relative, this.#group(`${mount === '/' ? '' : mount}/${relative}`, group)] as const,
+    )
+    this.groups = new Map([['', this.#group(mount, contract)], ...below])
   }
 
   /** The room of its subscribers. */
@@ -84,10 +75,34 @@ export class Module {
   }
 
   /** Forgets what must not be shown any more. */
-  forget(events: Iterable<string> = [...this.retained.keys()]): void {
-    for (const event of events) {
-      this.retained.delete(event)
-      for (const client of this.subscribers) client.waiting.delete(event)
+  forget(events?: Iterable<string>): void {
+    for (const { retained } of this.groups.values())
+      for (const event of events ?? [...retained.keys()]) {
+        retained.delete(event)
+        for (const client of this.subscribers) client.waiting.delete(event)
+      }
+  }
+
+  #group(namespace: string, { commands = {}, events = {} }: ContractGroup): Group {
+    return {
+      namespace,
+      commands: new Map(Object.entries(commands).map(([name, definition]) => [name, this.#command(name, definition)])),
+      events: new Map(
+        Object.entries(events).map(([name, definition]) => [name, { definition, check: schemaCheck(definition.payload) }]),
+      ),
+      retained: new Map(),
+    }
+  }
+
+  #command(name: string, { payload, result, role = 'owner', ...limits }: CommandDefinition): Command {
+    return {
+      ...defaults,
+      ...limits,
+      name,
+      module: this,
+      role,
+      check: schemaCheck(payload),
+      checkResult: result && schemaCheck(result),
     }
   }
 }

@@ -1,53 +1,42 @@
+import type { Rate } from '../plugin/contract.ts'
 import { refuse } from './errors.ts'
-import type { Command } from './module.ts'
 
-/** The times at which a user gave a command, oldest first, from `head` on. */
-interface Log {
-  times: number[]
-  head: number
-  windowMs: number
+/** The times of a user's last `max` commands of one kind, in a ring. */
+interface Ring {
+  readonly times: number[]
+  /** Where the next one goes; there stands the oldest once the ring is full. */
+  next: number
 }
+
+const sweepAt = 1000
 
 /** Step 4: at most `max` in any `windowMs`, counted per user and command, so that neither a second socket nor a reconnect lifts it. */
 export class RateLimits {
-  readonly #users = new Map<string, Map<string, Log>>()
+  readonly #rings = new WeakMap<object, Map<string, Ring>>()
 
   /** Counts one, or throws RATE_LIMITED. `now` in milliseconds, monotonic. */
-  take(userId: string, { name, module, rate }: Pick<Command, 'name' | 'module' | 'rate'>, now = performance.now()): void {
-    const log = this.#log(userId, module ? `${module.id} ${name}` : name, now)
-    log.windowMs = rate.windowMs
-    while (log.head < log.times.length && (log.times[log.head] as number) <= now - rate.windowMs) log.head++
-    if (log.times.length - log.head >= rate.max) {
-      const retryAfter = Math.max(1, Math.ceil(((log.times[log.head] as number) + rate.windowMs - now) / 1000))
-      throw refuse('RATE_LIMITED', `At most ${rate.max} times in ${rate.windowMs / 1000} s.`, { retryAfter })
+  take(userId: string, command: { readonly rate: Rate }, now = performance.now()): void {
+    const { max, windowMs } = command.rate
+    const ring = this.#ring(userId, command, now)
+    const oldest = ring.times[ring.next]
+    if (oldest !== undefined && oldest > now - windowMs) {
+      const retryAfter = Math.max(1, Math.ceil((oldest + windowMs - now) / 1000))
+      throw refuse('RATE_LIMITED', `At most ${max} times in ${windowMs / 1000} s.`, retryAfter)
     }
-    if (log.head > 64 && log.head * 2 > log.times.length) {
-      log.times = log.times.slice(log.head)
-      log.head = 0
-    }
-    log.times.push(now)
+    ring.times[ring.next] = now
+    ring.next = (ring.next + 1) % max
   }
 
-  #log(userId: string, key: string, now: number): Log {
-    let user = this.#users.get(userId)
-    if (!user) {
-      if (this.#users.size >= 1000) this.#sweep(now)
-      user = new Map()
-      this.#users.set(userId, user)
-    }
-    let log = user.get(key)
-    if (!log) {
-      log = { times: [], head: 0, windowMs: 0 }
-      user.set(key, log)
-    }
-    return log
-  }
-
-  /** Users whose windows are all over are forgotten. */
-  #sweep(now: number): void {
-    for (const [userId, logs] of this.#users) {
-      const busy = [...logs.values()].some((log) => (log.times.at(-1) ?? 0) > now - log.windowMs)
-      if (!busy) this.#users.delete(userId)
-    }
+  #ring(userId: string, command: { readonly rate: Rate }, now: number): Ring {
+    let rings = this.#rings.get(command)
+    if (!rings) this.#rings.set(command, (rings = new Map()))
+    let ring = rings.get(userId)
+    if (ring) return ring
+    // Whose window is over is forgotten.
+    if (rings.size >= sweepAt)
+      for (const [user, { times, next }] of rings)
+        if ((times.at(next - 1) ?? 0) <= now - command.rate.windowMs) rings.delete(user)
+    rings.set(userId, (ring = { times: [], next: 0 }))
+    return ring
   }
 }

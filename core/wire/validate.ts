@@ -1,8 +1,16 @@
 import type { Ajv as AjvInstance, ErrorObject, ValidateFunction } from 'ajv'
 import type { JsonSchema } from '../plugin/contract.ts'
+import { refuse } from './errors.ts'
+import type { Command } from './module.ts'
 
 /** Undefined if the value fits, else a sentence that says where it does not. */
 export type Check = (value: unknown) => string | undefined
+
+/** Step 5: the payload fits the command's schema. */
+export function validate({ name, check }: Command, payload: unknown): void {
+  const problem = check(payload)
+  if (problem) throw refuse('INVALID_PAYLOAD', `${name}: ${problem}.`)
+}
 
 let ajv: AjvInstance | undefined
 let filling: AjvInstance | undefined
