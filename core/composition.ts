@@ -7,15 +7,16 @@ import { Access } from './auth/access.ts'
 import { OneTimeLinks } from './auth/one-time-link.ts'
 import { PatchbayPolicy } from './auth/patchbay-policy.ts'
 import { type Session, Sessions } from './auth/sessions.ts'
-import { SystemBus } from './capabilities/dbus.ts'
-import { createCapabilities } from './capabilities/index.ts'
+import { SystemBus } from './process/dbus.ts'
+import { createCapabilities } from './process/capabilities.ts'
 import type { Config } from './config/config.ts'
 import { Control } from './http/control.ts'
 import { Guard } from './http/guard.ts'
 import { Listener } from './http/listener.ts'
 import { createHostControl } from './lifecycle/host-control.ts'
-import { Loader } from './process/loader.ts'
 import { Supervisor } from './lifecycle/supervisor.ts'
+import { pace } from './lifecycle/unit.ts'
+import { Loader } from './process/loader.ts'
 import { Connections } from './wire/connections.ts'
 import { Door } from './wire/door.ts'
 import { Hub } from './wire/hub.ts'
@@ -37,102 +38,90 @@ export interface Options {
   readonly commandName: string
   /** Checks what plugins answer and publish against their contracts. */
   readonly development: boolean
+  /** Other deadlines for the plugins than the usual. */
+  readonly pace?: Partial<typeof pace>
 }
 
-function token<T>(name: string): InjectionToken<T> {
-  return Symbol(name)
-}
+/** What is no class and so needs a token of its own. `http` is registered when it is ready (host.ts). */
+export const http: InjectionToken<FastifyInstance & { readonly io: Server }> = Symbol('http')
+export const access: InjectionToken<() => Access> = Symbol('access')
 
-/** The things of the host, by name. Made when first asked for, once. */
-export const things = {
-  options: token<Options>('options'),
-  http: token<FastifyInstance & { readonly io: Server }>('http'),
-  access: token<{ current: Access }>('access'),
-  sessions: token<Sessions>('sessions'),
-  reuse: token<Set<(session: Session) => void>>('reuse'),
-  links: token<OneTimeLinks>('links'),
-  guard: token<Guard>('guard'),
-  door: token<Door>('door'),
-  hub: token<Hub>('hub'),
-  road: token<Road>('road'),
-  connections: token<Connections>('connections'),
-  bus: token<SystemBus>('bus'),
-  supervisor: token<Supervisor>('supervisor'),
-  listener: token<Listener>('listener'),
-  control: token<Control>('control'),
-  policy: token<PatchbayPolicy>('policy'),
-}
-
-/** The one place that knows how everything is put together. `http` joins when it is ready (host.ts). */
+/** The one place that knows how everything is put together. Each thing is made once, when first asked for. */
 export function compose(options: Options): DependencyContainer {
   const { config, log } = options
   const all = container.createChildContainer()
-  const make = <T>(thing: InjectionToken<T>, factory: () => T) => all.register(thing, { useFactory: instanceCachingFactory(factory) })
+  const make = <T>(thing: InjectionToken<T>, factory: () => T) =>
+    all.register(thing, { useFactory: instanceCachingFactory(factory) })
   const get = <T>(thing: InjectionToken<T>): T => all.resolve(thing)
-  const access = () => get(things.access).current
   const part = (name: string) => log.child({ part: name })
+  const limits = () => config.host.limits
+  const reuseListeners = new Set<(session: Session) => void>()
+  const onReuse = (listener: (session: Session) => void) => {
+    reuseListeners.add(listener)
+    return () => void reuseListeners.delete(listener)
+  }
 
-  all.register(things.options, { useValue: options })
-  make(things.access, () => ({ current: accessOf(config) }))
-  make(things.reuse, () => new Set())
-  make(things.sessions, () => {
+  make(access, () => {
+    let current = new Access(config.access)
+    config.onChange((change) => {
+      if (change === 'access') current = new Access(config.access)
+    })
+    return () => current
+  })
+  make(Sessions, () => {
     const onReuse = (session: Session, address: string) => {
       log.warn({ audit: true, session: session.id, user: session.userId, address }, 'a replaced session token was used again')
-      for (const listener of get(things.reuse)) listener(session)
+      for (const listener of reuseListeners) listener(session)
     }
     const ages = () => ({ idleS: config.host.ages.sessionIdleS, absoluteS: config.host.ages.sessionAbsoluteS })
     return new Sessions({ file: `${options.dataDir}/sessions.json`, ages, onProblem: (message) => log.warn(message), onReuse })
   })
-  make(things.links, () => new OneTimeLinks())
-  make(things.guard, () => new Guard(() => config.host))
-  make(things.door, () => new Door({ guard: get(things.guard), limits: () => config.host.limits, log: part('door') }))
-  make(things.policy, () => {
+  make(OneTimeLinks, () => new OneTimeLinks())
+  make(Guard, () => new Guard(() => config.host))
+  make(Door, () => new Door({ guard: get(Guard), limits, log: part('door') }))
+  make(PatchbayPolicy, () => {
     const addCommand = (id: string) => `${options.commandName} access add ${id} operator`
-    return new PatchbayPolicy({ access, sessions: get(things.sessions), config: () => config.host, botToken: options.botToken, addCommand })
+    const { botToken } = options
+    return new PatchbayPolicy({ access: get(access), sessions: get(Sessions), config: () => config.host, botToken, addCommand })
   })
-  make(things.hub, () => {
-    const coreCommands = subscriptionCommands(() => get(things.hub), access)
-    const policies = new Map([['patchbay', get(things.policy)]])
-    return new Hub({ io: get(things.http).io, policies, coreCommands, access, maxBacklog: () => config.host.limits.backlogMessages })
+  make(Hub, () => {
+    const coreCommands = subscriptionCommands(() => get(Hub), get(access))
+    const policies = new Map([['patchbay', get(PatchbayPolicy)]])
+    return new Hub({ io: get(http).io, policies, coreCommands, access: get(access), maxBacklog: () => limits().backlogMessages })
   })
-  make(things.road, () => {
-    const find = (namespace: string, name: string) => get(things.hub).find(namespace, name)
-    const inFlightPerUser = () => config.host.limits.inFlightPerUser
-    return new Road({ access, inFlightPerUser, find, log: part('road'), development: options.development })
+  make(Road, () => {
+    const find = (namespace: string, name: string) => get(Hub).find(namespace, name)
+    const { development } = options
+    return new Road({
+      access: get(access),
+      inFlightPerUser: () => limits().inFlightPerUser,
+      find,
+      log: part('road'),
+      development,
+    })
   })
-  make(things.connections, () => {
-    const [hub, road, door, sessions] = [get(things.hub), get(things.road), get(things.door), get(things.sessions)]
+  make(Connections, () => {
+    const [hub, road, door, sessions] = [get(Hub), get(Road), get(Door), get(Sessions)]
     return new Connections({ hub, road, door, sessions, log: part('wire') })
   })
-  make(things.bus, () => new SystemBus())
-  make(things.listener, () => new Listener(get(things.http).server))
-  make(things.control, () => new Control())
-  make(things.supervisor, () => {
-    const [hub, road, bus, reuse] = [get(things.hub), get(things.road), get(things.bus), get(things.reuse)]
-    const onReuse = (listener: (session: Session) => void) => {
-      reuse.add(listener)
-      return () => void reuse.delete(listener)
-    }
+  make(SystemBus, () => new SystemBus())
+  make(Listener, () => new Listener(get(http).server))
+  make(Control, () => new Control())
+  make(Supervisor, () => {
+    const [hub, road, bus, sessions] = [get(Hub), get(Road), get(SystemBus), get(Sessions)]
     const supervisor: Supervisor = new Supervisor({
       hub,
       road,
       bus,
       loader: new Loader(options.apiUrl),
       development: options.development,
-      capabilities: (contract) => {
-        const host = createHostControl({ config, supervisor, sessions: get(things.sessions), hub, onReuse })
-        return createCapabilities(contract, { bus, host })
-      },
+      pace: { ...pace, ...options.pace },
+      capabilities: (contract) =>
+        createCapabilities(contract, { bus, host: createHostControl({ config, supervisor, sessions, hub, onReuse }) }),
       logFor: (id) => log.child({ plugin: id }),
-      host: () => config.host,
-      plugins: () => config.plugins.plugins,
+      config,
     })
     return supervisor
   })
   return all
-}
-
-/** The access list as the configuration has it now. */
-export function accessOf({ access }: Config): Access {
-  return new Access(access)
 }

@@ -4,11 +4,24 @@ import fastifySocketIo from 'fastify-socket.io'
 import type { Server, ServerOptions } from 'socket.io'
 import type { DependencyContainer, InjectionToken } from 'tsyringe'
 import type { Refusal } from './auth/identity.ts'
-import type { Session } from './auth/sessions.ts'
-import { accessOf, compose, type Options, things } from './composition.ts'
+import { Sessions } from './auth/sessions.ts'
+import { OneTimeLinks } from './auth/one-time-link.ts'
+import { PatchbayPolicy } from './auth/patchbay-policy.ts'
+import { access, compose, http, type Options } from './composition.ts'
+import { Control } from './http/control.ts'
+import { Guard } from './http/guard.ts'
+import { Listener } from './http/listener.ts'
+import { Supervisor } from './lifecycle/supervisor.ts'
+import { within } from './process/deadline.ts'
+import { Connections } from './wire/connections.ts'
+import { Door } from './wire/door.ts'
+import { Hub } from './wire/hub.ts'
 import { addRoutes } from './http/routes.ts'
 import type { PluginStatus } from './plugin/capabilities.ts'
 import { Discovery } from './lifecycle/discovery.ts'
+
+/** A plugin that hangs must not keep the sessions from being saved within the 5 s that the whole stop may take. */
+const stopPluginsMs = 4000
 
 /** A start-up failure that a sentence explains, and the exit code that tells systemd what it was (sysexits.h). */
 export class StartError extends Error {
@@ -49,23 +62,23 @@ export class Host {
       name: 'data directory',
       reason: 'first: whoever holds it is the one daemon here',
       start: () => this.#claimDataDir(),
-      stop: () => this.#get(things.control).close(),
+      stop: () => this.#get(Control).close(),
     },
     {
       name: 'sessions',
       reason: 'before the door opens, so that nobody is logged out by a restart',
-      start: () => this.#get(things.sessions).load(),
-      stop: () => this.#get(things.sessions).close(),
+      start: () => this.#get(Sessions).load(),
+      stop: () => this.#get(Sessions).close(),
     },
     {
       name: 'http',
       reason: 'the server that Socket.IO and the routes live on; nothing can reach it yet',
       start: () => this.#createHttp(),
       stop: async () => {
-        const { server, io } = this.#get(things.http)
+        const { server, io } = this.#get(http)
         io.disconnectSockets(true)
         server.closeAllConnections()
-        await this.#get(things.http).close()
+        await this.#get(http).close()
       },
     },
     {
@@ -74,19 +87,23 @@ export class Host {
       start: () => this.#openDoor(),
     },
     {
+      name: 'plugins found',
+      reason: 'before the listener: a client that is told "Invalid namespace" does not come back',
+      start: async () => this.#get(Supervisor).meet(await this.#discover().scan()),
+    },
+    {
       name: 'listener',
-      reason: 'before the plugins: clients may subscribe to what is still starting',
+      reason: 'before the plugins start: clients may subscribe to what is still starting, and a port that is taken costs nothing',
       start: () => this.#listen(),
-      stop: () => this.#get(things.listener).close(),
+      stop: () => this.#get(Listener).close(),
     },
     {
       name: 'plugins',
-      reason: 'each for itself; none keeps another waiting',
+      reason: 'each for itself; none keeps another or the host waiting',
       start: () => this.#startPlugins(),
       stop: async () => {
         await this.#discovery?.close()
-        await this.#get(things.supervisor).stop()
-        this.#get(things.bus).close()
+        await within(this.#get(Supervisor).stop(), stopPluginsMs, 'some plugins do not stop')
       },
     },
     {
@@ -99,7 +116,7 @@ export class Host {
 
   /** Where clients connect to. */
   get url(): string {
-    return this.#options.config.host.publicUrl ?? this.#get(things.listener).url
+    return this.#options.config.host.publicUrl ?? this.#get(Listener).url
   }
 
   /** Rejects with a StartError; what had started is stopped again. */
@@ -115,39 +132,46 @@ export class Host {
       this.#started.push({ ...part, ms: performance.now() - begun })
     }
     this.#isReady = true
-    this.#options.log.info({ url: this.#get(things.listener).url }, 'is ready')
+    this.#options.log.info({ url: this.#get(Listener).url }, 'is ready')
   }
 
   async stop(): Promise<void> {
     this.#isReady = false
     for (let part = this.#started.pop(); part; part = this.#started.pop())
-      await Promise.resolve(part.stop?.()).catch((error: unknown) => this.#options.log.error({ err: error }, `${part?.name} did not stop`))
+      try {
+        await part.stop?.()
+      } catch (error) {
+        this.#options.log.error({ err: error }, `${part.name} did not stop`)
+      }
   }
 
   /** Whether nobody is configured as owner: then the one-time link is the only way in. */
   get needsLink(): boolean {
-    return !this.#get(things.access).current.hasOwner()
+    return !this.#get(access)().hasOwner()
   }
 
   /** A link that logs its bearer in as the local owner, once. */
   issueLink(lan: boolean): { readonly url: string; readonly expiresAt: number } {
-    const { code, expiresAt } = this.#get(things.links).issue({ lan })
-    return { url: `${this.#get(things.listener).url.replace('//0.0.0.0', '//127.0.0.1').replace('//[::]', '//[::1]')}/login#${code}`, expiresAt }
+    const { code, expiresAt } = this.#get(OneTimeLinks).issue({ lan })
+    return {
+      url: `${this.#get(Listener).url.replace('//0.0.0.0', '//127.0.0.1').replace('//[::]', '//[::1]')}/login#${code}`,
+      expiresAt,
+    }
   }
 
   /** Every plugin with its state. */
   status(): PluginStatus[] {
-    return this.#get(things.supervisor).statuses()
+    return this.#get(Supervisor).statuses()
   }
 
   /** How many clients are subscribed to a module. */
   subscriberCount(id: string): number {
-    return this.#get(things.hub).modules.get(id)?.subscribers.size ?? 0
+    return this.#get(Hub).modules.get(id)?.subscribers.size ?? 0
   }
 
   /** Fails the plugin whose code an uncaught error came out of; false if it was none of them. */
   blame(error: unknown): boolean {
-    return this.#get(things.supervisor).blame(error)
+    return this.#get(Supervisor).blame(error)
   }
 
   async #claimDataDir(): Promise<void> {
@@ -156,14 +180,17 @@ export class Host {
       await mkdir(dataDir, { recursive: true, mode: 0o700 })
       await checkAccess(dataDir, constants.W_OK)
     } catch (error) {
-      throw new StartError(`The data directory ${dataDir} cannot be written (${(error as Error).message}). Set PATCHBAY_DATA_DIR.`, 73)
+      throw new StartError(
+        `The data directory ${dataDir} cannot be written (${(error as Error).message}). Set PATCHBAY_DATA_DIR.`,
+        73,
+      )
     }
     const answer = ({ command, lan }: { readonly command: string; readonly lan?: unknown }) => {
       if (command === 'login') return this.issueLink(lan === true)
       if (command === 'ping') return { pid: process.pid }
       throw new Error('The daemon does not know this command.')
     }
-    await this.#get(things.control)
+    await this.#get(Control)
       .open(dataDir, answer)
       .catch((error: Error) => {
         throw new StartError(error.message, 75)
@@ -172,9 +199,14 @@ export class Host {
 
   async #createHttp(): Promise<void> {
     const { log, config, loginPage } = this.#options
-    const guard = this.#get(things.guard)
+    const guard = this.#get(Guard)
     const logController = new LogController({ disableRequestLogging: true })
-    const app: FastifyInstance = fastify({ loggerInstance: log as FastifyBaseLogger, logController, requestTimeout: 15_000, forceCloseConnections: true })
+    const app: FastifyInstance = fastify({
+      loggerInstance: log as FastifyBaseLogger,
+      logController,
+      requestTimeout: 15_000,
+      forceCloseConnections: true,
+    })
     await app.register(fastifySocketIo as unknown as FastifyPluginAsync<Partial<ServerOptions>>, {
       serveClient: false,
       connectTimeout: 10_000,
@@ -184,27 +216,27 @@ export class Host {
     addRoutes(app, {
       guard,
       loginPage,
-      links: this.#get(things.links),
-      sessions: this.#get(things.sessions),
-      rolesOf: (identity) => this.#get(things.policy).rolesOf(identity),
+      links: this.#get(OneTimeLinks),
+      sessions: this.#get(Sessions),
+      rolesOf: (identity) => this.#get(PatchbayPolicy).rolesOf(identity),
       onLogin: (session, address) => log.info({ audit: true, user: session.userId, address }, 'logged in by one-time link'),
       onRefusal: (refusal, address) => this.#auditRefusal(refusal, address),
       isReady: () => this.#isReady,
       overview: () => this.#overview(),
     })
     await app.ready()
-    this.#all.register(things.http, { useValue: app as FastifyInstance & { readonly io: Server } })
+    this.#all.register(http, { useValue: app as FastifyInstance & { readonly io: Server } })
   }
 
   #openDoor(): void {
-    const { io } = this.#get(things.http)
-    const [hub, door, connections] = [this.#get(things.hub), this.#get(things.door), this.#get(things.connections)]
+    const { io } = this.#get(http)
+    const [hub, door, connections] = [this.#get(Hub), this.#get(Door), this.#get(Connections)]
     door.attach(io)
     door.onRefusal = (refusal, address) => this.#auditRefusal(refusal, address)
     hub.onNamespace = (namespace) => connections.serve(namespace)
     // Socket.IO always has this one: it must ask at the door even when nothing is mounted on it.
     connections.serve(io.of('/'))
-    this.#get(things.sessions).onEnd((session: Session) => {
+    this.#get(Sessions).onEnd((session) => {
       this.#options.log.info({ audit: true, session: session.id, user: session.userId }, 'a session has ended')
       connections.end(session)
     })
@@ -214,28 +246,31 @@ export class Host {
     const { config } = this.#options
     const { address, port } = config.host
     try {
-      await this.#get(things.listener).listen(config.host)
+      await this.#get(Listener).listen(config.host)
     } catch (error) {
       const { code, message } = error as NodeJS.ErrnoException
       const why = code === 'EADDRINUSE' ? 'another program listens there' : code === 'EACCES' ? 'this user may not' : message
-      throw new StartError(`Cannot listen on ${address}:${port}: ${why}. Choose another port in host.json or with PATCHBAY_PORT.`, 69)
+      throw new StartError(
+        `Cannot listen on ${address}:${port}: ${why}. Choose another port in host.json or with PATCHBAY_PORT.`,
+        69,
+      )
     }
   }
 
   async #startPlugins(): Promise<void> {
-    this.#discovery = this.#createDiscovery()
-    await this.#get(things.supervisor).reconcile(await this.#discovery.scan())
-    await this.#discovery.watch()
+    void this.#get(Supervisor).reconcile()
+    await this.#discovery?.watch()
   }
 
-  #createDiscovery(): Discovery {
+  #discover(): Discovery {
     const { builtinDir, dataDir, config, log } = this.#options
     const others = [`${dataDir}/plugins`, ...config.host.pluginDirs].map((path) => ({ path, builtin: false }))
-    return new Discovery({
+    this.#discovery = new Discovery({
       dirs: [{ path: builtinDir, builtin: true }, ...others],
-      onChange: (found) => void this.#get(things.supervisor).reconcile(found),
+      onChange: (found) => void this.#get(Supervisor).reconcile(found),
       onProblem: (sentence) => log.warn(sentence),
     })
+    return this.#discovery
   }
 
   async #watchConfig(): Promise<void> {
@@ -244,10 +279,9 @@ export class Host {
     config.onChange((change) => {
       if (change === 'problems') for (const { file, line, message } of config.problems) log.warn(`${file}:${line}: ${message}`)
       if (change === 'access') {
-        this.#get(things.access).current = accessOf(config)
-        this.#get(things.connections).review()
+        this.#get(Connections).review()
       }
-      if (change === 'plugins') void this.#get(things.supervisor).reconcile()
+      if (change === 'plugins') void this.#get(Supervisor).reconcile()
       if (change === 'host') {
         const before = host
         host = config.host
@@ -260,25 +294,31 @@ export class Host {
   async #applyHost(before: Options['config']['host']): Promise<void> {
     const { config, log } = this.#options
     log.level = config.host.log.level
-    const { engine } = this.#get(things.http).io
+    const { engine } = this.#get(http).io
     // Engine.IO copied the limit into its WebSocket server, which its types hide.
     engine.opts.maxHttpBufferSize = engine['ws'].options.maxPayload = config.host.limits.messageBytes
-    await this.#get(things.listener)
+    await this.#get(Listener)
       .listen(config.host)
       .catch(async (error: Error) => {
         log.error({ err: error }, 'cannot listen as host.json says; staying where we were')
-        await this.#get(things.listener).listen(before)
+        await this.#get(Listener).listen(before)
       })
     if (JSON.stringify(before.pluginDirs) !== JSON.stringify(config.host.pluginDirs)) {
       await this.#discovery?.close()
-      await this.#startPlugins()
-    } else await this.#get(things.supervisor).reconcile()
+      await this.#get(Supervisor).reconcile(await this.#discover().scan())
+      await this.#discovery?.watch()
+    } else await this.#get(Supervisor).reconcile()
   }
 
   #overview(): object {
-    const supervisor = this.#get(things.supervisor)
+    const supervisor = this.#get(Supervisor)
     const boot = this.#started.map(({ name, reason, ms }) => ({ name, reason, ms: Math.round(ms * 10) / 10 }))
-    return { plugins: supervisor.statuses(), boot, startMs: supervisor.startTimes(), configProblems: this.#options.config.problems }
+    return {
+      plugins: supervisor.statuses(),
+      boot,
+      startMs: supervisor.startTimes(),
+      configProblems: this.#options.config.problems,
+    }
   }
 
   #auditRefusal(refusal: Refusal, address: string): void {

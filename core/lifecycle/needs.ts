@@ -1,9 +1,9 @@
 import { access, constants, readdir, stat } from 'node:fs/promises'
 import { basename, dirname } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
-import type { SystemBus } from '../capabilities/dbus.ts'
+import type { SystemBus } from '../process/dbus.ts'
 import { searchPath } from '../capabilities/exec.ts'
-import { watchDirectory } from '../capabilities/watch-directory.ts'
+import { watchDirectory } from '../process/watch-directory.ts'
 import type { Needs } from '../plugin/contract.ts'
 
 /** One need of a plugin, met or not. */

@@ -1,4 +1,5 @@
-import type { HostConfig, PluginEntry } from '../config/types.ts'
+import { pathToFileURL } from 'node:url'
+import type { Config } from '../config/config.ts'
 import type { Log } from '../plugin/context.ts'
 import type { PluginStatus } from '../plugin/capabilities.ts'
 import type { Found } from './read-package.ts'
@@ -6,8 +7,7 @@ import { Unit, type UnitParts, type Wish } from './unit.ts'
 
 export interface SupervisorParts extends Omit<UnitParts, 'log' | 'onChange'> {
   readonly logFor: (id: string) => Log
-  readonly host: () => HostConfig
-  readonly plugins: () => Readonly<Record<string, PluginEntry>>
+  readonly config: Pick<Config, 'host' | 'plugins'>
 }
 
 /** Brings every plugin found to the state that the configuration and the machine allow. */
@@ -43,6 +43,12 @@ export class Supervisor {
     return named.find((unit) => !unit.found.problem) ?? named[0]
   }
 
+  /** Shows to clients what discovery found; nothing is started. */
+  meet(found: readonly Found[]): void {
+    this.#found = found
+    for (const item of found) if (!this.#units.has(item.dir)) this.#create(item)
+  }
+
   /** Takes in what discovery found, or that the configuration changed. Resolves when every plugin has come to rest. */
   async reconcile(found: readonly Found[] = this.#found): Promise<void> {
     this.#found = found
@@ -50,44 +56,51 @@ export class Supervisor {
     const gone = [...this.#units].filter(([dir]) => !dirs.has(dir))
     for (const [dir] of gone) this.#units.delete(dir)
     await Promise.all(gone.map(([, unit]) => unit.remove()))
-    // Those with a problem first: what they give up, an id or a name, another may need.
-    const order = [...found].sort((one, other) => Number(!one.problem) - Number(!other.problem))
-    const work = order.map((item) => this.#unitFor(item).update(item, this.#wish(item)))
+    this.meet(this.#found)
     if (gone.length > 0) this.#changed()
-    await Promise.all(work)
+    await Promise.all(this.#found.map((item) => this.#units.get(item.dir)?.update(item, this.#wish(item))))
+    // What one has given up, a name or a namespace, another may have waited for.
+    await Promise.all([...this.#units.values()].map((unit) => unit.converge()))
   }
 
-  /** Stops all, the last found first. */
+  /** Stops all. */
   async stop(): Promise<void> {
-    const units = [...this.#units.values()].reverse()
-    await Promise.all(units.map((unit) => unit.remove()))
+    await Promise.all([...this.#units.values()].map((unit) => unit.remove()))
   }
 
   /** Finds the plugin whose code an error came out of, and fails it. False if it was none of them. */
   blame(error: unknown): boolean {
-    const stack = error instanceof Error ? (error.stack ?? '') : ''
-    const unit = [...this.#units.values()].find(({ found }) => stack.includes(`file://${found.dir}/`) || stack.includes(`${found.dir}/`))
-    unit?.fail(`An exception nobody caught: ${(error as Error).message}`)
-    return unit !== undefined
+    const { stack = '', message = '' } = error instanceof Error ? error : {}
+    // The message is left out: text from outside may name any path.
+    const frames = stack.slice(stack.indexOf('\n    at '))
+    const places = [...this.#units.values()].map((unit) => {
+      const { dir } = unit.found
+      const at = [`${pathToFileURL(dir).href}/`, `${dir}/`].map((place) => frames.indexOf(place)).filter((index) => index >= 0)
+      return { unit, at: Math.min(...at) }
+    })
+    const [nearest] = places.filter(({ at }) => at < Infinity).sort((one, other) => one.at - other.at)
+    nearest?.unit.fail(`An exception nobody caught: ${message}`)
+    return nearest !== undefined
   }
 
-  #unitFor(found: Found): Unit {
-    const { logFor, ...parts } = this.#parts
-    const known = this.#units.get(found.dir)
-    if (known) return known
+  #create(found: Found): void {
+    const { logFor, config, ...parts } = this.#parts
     const unit = new Unit(found, this.#wish(found), { ...parts, log: logFor(found.id), onChange: () => this.#changed() })
     this.#units.set(found.dir, unit)
-    return unit
+    unit.mount()
   }
 
   #wish({ id, builtin, contract }: Found): Wish {
-    const plugins = this.#parts.plugins()
+    const {
+      host,
+      plugins: { plugins },
+    } = this.#parts.config
     const entry = Object.hasOwn(plugins, id) ? plugins[id] : undefined
     const isOwnPolicy = (contract?.policy ?? 'patchbay') === 'patchbay'
     return {
       // The host's own module is how everything else is switched on.
       enabled: (entry?.enabled ?? builtin) || (builtin && id === 'host'),
-      namespace: entry?.namespace ?? (isOwnPolicy ? this.#parts.host().namespace : `/${id}`),
+      namespace: entry?.namespace ?? (isOwnPolicy ? host.namespace : `/${id}`),
       settings: entry?.settings ?? {},
     }
   }

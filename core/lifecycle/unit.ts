@@ -1,21 +1,22 @@
-import type { SystemBus } from '../capabilities/dbus.ts'
+import { isDeepStrictEqual } from 'node:util'
+import type { SystemBus } from '../process/dbus.ts'
 import type { Capabilities, PluginStatus } from '../plugin/capabilities.ts'
 import type { Log } from '../plugin/context.ts'
-import type { Contract } from '../plugin/contract.ts'
+import type { Contract, Needs } from '../plugin/contract.ts'
+import { within } from '../process/deadline.ts'
+import type { Loader } from '../process/loader.ts'
+import { Run } from '../process/run.ts'
 import { refuse } from '../wire/errors.ts'
 import type { Hub } from '../wire/hub.ts'
 import { Module, type State } from '../wire/module.ts'
 import type { Road } from '../wire/road.ts'
 import { loadValidator, settingsCheck } from '../wire/validate.ts'
-import type { Found } from './read-package.ts'
-import type { Loader } from '../process/loader.ts'
 import { type Finding, watchNeeds } from './needs.ts'
-import { Run } from '../process/run.ts'
+import type { Found } from './read-package.ts'
 
-const startMs = 15_000
-const stopMs = 5_000
-const quarantineAfter = 5
-const quarantineWindowMs = 5 * 60_000
+/** Deadlines, and the first pause before a failed plugin is tried again; each further one is twice as long. Milliseconds. */
+export const pace = { startMs: 15_000, stopMs: 5_000, retryMs: 1_000 }
+const quarantine = { failures: 5, withinMs: 5 * 60_000 }
 
 /** What the configuration says of a plugin. */
 export interface Wish {
@@ -31,6 +32,7 @@ export interface UnitParts {
   readonly bus: SystemBus
   readonly log: Log
   readonly development: boolean
+  readonly pace: typeof pace
   readonly capabilities: (contract: Contract) => Capabilities<Contract>
   readonly onChange: () => void
 }
@@ -38,26 +40,31 @@ export interface UnitParts {
 /** One plugin of the machine and its states. All that happens to it happens one after the other. */
 export class Unit {
   found: Found
-  wish: Wish
+  #wish: Wish
   readonly #parts: UnitParts
+  /** What clients see of it, whatever its state. */
   #module: Module | undefined
   #run: Run | undefined
-  #missing: Finding[] | undefined
-  #unwatchNeeds: (() => unknown) | undefined
+  /** Ends what starts or runs now, as a failure. */
+  #break: ((reason: string) => void) | undefined
+  /** Those that are watched. */
+  #needs: Needs | undefined
+  #unwatchNeeds: (() => void) | undefined
+  #missing: readonly Finding[] = []
   #failures: number[] = []
   #retry: NodeJS.Timeout | undefined
   #state: State = 'disabled'
   #reason: string | undefined
   #since = Date.now()
-  #restart = false
-  #gone = false
+  #mustRestart = false
+  #isGone = false
   #queue: Promise<void> = Promise.resolve()
   /** Milliseconds that the last start took, for the boot tree. */
   startMs: number | undefined
 
   constructor(found: Found, wish: Wish, parts: UnitParts) {
     this.found = found
-    this.wish = wish
+    this.#wish = wish
     this.#parts = parts
   }
 
@@ -70,86 +77,67 @@ export class Unit {
       ...(description && { description }),
       version,
       builtin,
-      namespace: this.wish.namespace,
+      namespace: this.#wish.namespace,
       ...(this.#parts.loader.isStale(this.found) && { restartPending: true }),
       since: this.#since,
     }
   }
 
-  /** New facts: what lies on disk, what the configuration says. */
+  /** New facts: what lies on disk, what the configuration says. Resolves when it has come to rest. */
   update(found: Found, wish: Wish): Promise<void> {
-    const settingsChanged = JSON.stringify(wish.settings) !== JSON.stringify(this.wish.settings)
-    if (settingsChanged || found.digest !== this.found.digest) this.#release()
-    this.#restart ||= settingsChanged || wish.namespace !== this.wish.namespace
+    const areOtherSettings = !isDeepStrictEqual(wish.settings, this.#wish.settings)
+    if (areOtherSettings || found.digest !== this.found.digest) this.#forgive()
+    this.#mustRestart ||= areOtherSettings || wish.namespace !== this.#wish.namespace
     this.found = found
-    this.wish = wish
-    return this.#converge()
+    this.#wish = wish
+    return this.converge()
   }
 
-  /** Stops and starts it, out of quarantine too. */
+  /** Stops and starts it, out of quarantine too. Resolves when it has come to rest. */
   restart(): Promise<void> {
-    this.#release()
-    this.#restart = true
-    return this.#converge()
-  }
-
-  /** It broke while it ran. */
-  fail(reason: string): void {
-    if (!this.#run) return
-    this.#parts.log.error({ reason }, 'the plugin failed')
-    this.#noteFailure(reason)
-    this.#restart = true
-    void this.#converge()
+    this.#forgive()
+    this.#mustRestart = true
+    return this.converge()
   }
 
   /** Stops it for good. */
   remove(): Promise<void> {
-    this.#gone = true
-    return this.#converge()
+    this.#isGone = true
+    return this.converge()
   }
 
-  /** Forgets past failures: the next start is tried at once. */
-  #release(): void {
-    this.#failures = []
-    clearTimeout(this.#retry)
-    this.#retry = undefined
+  /** It broke while it started or ran. */
+  fail(reason: string): void {
+    this.#parts.log.error({ reason }, 'the plugin failed')
+    this.#break?.(reason)
   }
 
-  #converge(): Promise<void> {
-    this.#queue = this.#queue.then(() => this.#step()).catch((error: unknown) => this.#parts.log.error({ err: error }, 'a state change failed'))
+  /** Brings it to the state that fits the facts. */
+  converge(): Promise<void> {
+    this.#queue = this.#queue.then(() => this.#step())
     return this.#queue
   }
 
-  async #step(): Promise<void> {
-    const { problem } = this.found
-    const wanted = this.wish.enabled && !this.#gone
-    if (this.#run && (!wanted || problem || this.#missing?.length || this.#restart)) await this.#stop()
-    this.#restart = false
-    if (!wanted || problem) this.#forgetNeeds()
-    const conflict = this.#mountIfNeeded()
-    if (this.#gone) return this.#unmount()
-    if (problem) return this.#set('failed', problem)
-    if (conflict) return this.#set('failed', conflict)
-    if (!wanted) return this.#set('disabled', 'Switched off in plugins.json.')
-    if (this.#run) return
-    if (!this.#unwatchNeeds) return this.#watchNeeds()
-    if (!this.#missing) return
-    if (this.#missing.length > 0) return this.#set('unavailable', this.#missing.map((finding) => finding.sentence).join(' '))
-    if (this.#retry || this.#failures.length >= quarantineAfter) return
-    await this.#start()
-  }
-
-  /** Shows it to clients, in whatever state; says what is in the way. */
-  #mountIfNeeded(): string | undefined {
-    const { contract } = this.found
-    const current = this.#module
-    if (current && (this.#run || (current.contract === contract && current.mount === this.wish.namespace))) return undefined
+  /**
+   * Shows it to clients, unless another plugin is in the way: then says which. Changed, it takes the place of what it was, and
+   * subscriptions stand. A package that cannot be read any more stays what it was.
+   */
+  mount(): string | undefined {
+    const { hub } = this.#parts
+    const { contract, problem } = this.found
+    const { namespace } = this.#wish
+    const before = this.#module
+    if (this.#run || !contract) return undefined
+    if (!problem && before?.mount === namespace && isDeepStrictEqual(before.contract, contract)) return undefined
+    const subscribers = before?.mount === namespace ? [...before.subscribers] : []
     this.#unmount()
-    if (!contract || this.#gone) return undefined
-    const module = new Module(contract, this.wish.namespace)
-    const conflict = this.#parts.hub.add(module)
-    if (!conflict) this.#module = module
-    return conflict
+    if (problem) return undefined
+    const module = new Module(contract, namespace)
+    const conflict = hub.add(module)
+    if (conflict) return conflict
+    this.#module = module
+    for (const client of subscribers) hub.subscribe(client, module)
+    return undefined
   }
 
   #unmount(): void {
@@ -157,85 +145,126 @@ export class Unit {
     this.#module = undefined
   }
 
-  #watchNeeds(): void {
-    const onChange = (missing: Finding[]) => {
-      this.#missing = missing
-      void this.#converge()
-    }
-    this.#unwatchNeeds = watchNeeds(this.found.contract?.needs ?? {}, { bus: this.#parts.bus }, onChange)
+  async #step(): Promise<void> {
+    const { problem, contract: { needs = {} } = {} } = this.found
+    const { enabled } = this.#wish
+    const mayRun = enabled && !problem && !this.#isGone
+    if (this.#run && (!mayRun || this.#mustRestart || this.#missing.length > 0)) await this.#stop(this.#run)
+    this.#mustRestart = false
+    if (!mayRun) this.#forgetNeeds()
+    if (this.#isGone) return this.#unmount()
+    const conflict = this.mount()
+    if (problem ?? conflict) return this.#set('failed', problem ?? conflict)
+    if (!enabled) return this.#set('disabled', 'It is not switched on in plugins.json.')
+    if (this.#run) return
+    if (!isDeepStrictEqual(needs, this.#needs)) await this.#watchNeeds(needs)
+    if (this.#missing.length > 0) return this.#set('unavailable', this.#missing.map(sentenceOf).join(' '))
+    if (this.#retry || this.#failures.length >= quarantine.failures) return
+    await this.#start(this.#module as Module)
+  }
+
+  /** Resolves when it is known what is missing; later changes come by themselves. */
+  #watchNeeds(needs: Needs): Promise<void> {
+    this.#unwatchNeeds?.()
+    this.#needs = needs
+    return new Promise((resolve) => {
+      this.#unwatchNeeds = watchNeeds(needs, { bus: this.#parts.bus }, (missing) => {
+        this.#missing = missing
+        resolve()
+        void this.converge()
+      })
+    })
   }
 
   #forgetNeeds(): void {
     this.#unwatchNeeds?.()
     this.#unwatchNeeds = undefined
-    this.#missing = undefined
-    this.#release()
+    this.#needs = undefined
+    this.#missing = []
+    this.#forgive()
   }
 
-  async #start(): Promise<void> {
-    const { loader, log, capabilities, hub, development } = this.#parts
-    const module = this.#module as Module
-    const begun = performance.now()
+  /** Past failures count no longer: the next start is tried at once. */
+  #forgive(): void {
+    this.#failures = []
+    clearTimeout(this.#retry)
+    this.#retry = undefined
+  }
+
+  async #start(module: Module): Promise<void> {
+    const { loader, log, capabilities, pace, ...parts } = this.#parts
     if (loader.isStale(this.found)) return this.#set('failed', 'Its code changed; restart Patchbay to load it.')
+    await loadValidator()
+    const { settings, problem } = settingsCheck(module.contract.settings, this.#wish.settings)
+    if (problem) return this.#set('failed', `Its settings in plugins.json do not fit: ${problem}.`)
     this.#set('starting')
-    let run: Run | undefined
-    try {
-      await loadValidator()
-      const { settings, problem } = settingsCheck(module.contract.settings, this.wish.settings)
-      if (problem) throw new Error(`its settings in plugins.json do not fit: ${problem}`)
+    const begun = performance.now()
+    const onFail = (reason: string) => this.fail(reason)
+    const run = new Run({ ...parts, module, log, settings, capabilities: capabilities(module.contract), onFail })
+    const broken = new Promise<never>((_, reject) => {
+      this.#break = (reason) => reject(new Error(reason))
+    })
+    const begin = async () => {
       const plugin = await loader.load(this.found)
-      run = new Run({
-        hub,
-        module,
-        log,
-        settings,
-        development,
-        capabilities: capabilities(module.contract),
-        onFail: (reason) => this.fail(reason),
-      })
-      await withDeadline(plugin.start(run.context), startMs, `it did not start within ${startMs / 1000} s`)
+      run.context.signal.throwIfAborted()
+      await plugin.start(run.context)
       const [missing] = run.missingHandlers()
       if (missing) throw new Error(`its contract declares the command ${missing}, which it does not handle`)
+    }
+    try {
+      await within(Promise.race([begin(), broken]), pace.startMs, `it did not start within ${pace.startMs / 1000} s`)
     } catch (error) {
       log.error({ err: error }, 'could not start')
-      if (run) await this.#end(run, module)
+      this.#break = undefined
+      await this.#end(run, module)
       return this.#noteFailure(error instanceof Error ? error.message : String(error))
     }
     this.#run = run
+    this.#break = (reason) => {
+      this.#break = undefined
+      this.#mustRestart = true
+      this.#noteFailure(reason)
+      void this.converge()
+    }
     this.startMs = performance.now() - begun
     this.#set('running')
     run.goLive()
   }
 
-  async #stop(): Promise<void> {
-    const run = this.#run as Run
-    const module = this.#module as Module
-    const { state, reason } = { state: this.#state, reason: this.#reason }
-    if (state === 'running') this.#set('stopping')
+  async #stop(run: Run): Promise<void> {
+    this.#break = undefined
+    if (this.#state === 'running') this.#set('stopping')
+    await this.#end(run, this.#module as Module)
     this.#run = undefined
-    await this.#end(run, module)
-    if (state !== 'running') this.#set(state, reason)
   }
 
   async #end(run: Run, module: Module): Promise<void> {
-    const { road, log } = this.#parts
-    const refusal = this.#state === 'stopping' ? refuse('MODULE_UNAVAILABLE', `${module.id} is stopping.`) : refuse('MODULE_FAILED')
+    const { road, log, pace } = this.#parts
+    const refusal =
+      this.#state === 'stopping' ? refuse('MODULE_UNAVAILABLE', `${module.id} is stopping.`) : refuse('MODULE_FAILED')
+    const ended = run.end()
     road.calls.end((call) => call.command.module === module, refusal)
-    await withDeadline(run.end(), stopMs, `it did not stop within ${stopMs / 1000} s`).catch((error: unknown) => log.error({ err: error }, 'could not stop'))
+    await within(ended, pace.stopMs, `it did not stop within ${pace.stopMs / 1000} s`).catch((err: unknown) =>
+      log.error({ err }, 'could not stop'),
+    )
     run.clear()
   }
 
   /** Backs off, or gives up. */
   #noteFailure(reason: string): void {
     const now = Date.now()
-    this.#failures = [...this.#failures.filter((at) => at > now - quarantineWindowMs), now]
-    if (this.#failures.length >= quarantineAfter) return this.#set('quarantined', `It failed ${quarantineAfter} times in five minutes. Last: ${reason}`)
-    const delay = Math.min(1000 * 2 ** (this.#failures.length - 1), 60_000)
+    const { failures, withinMs } = quarantine
+    this.#failures = [...this.#failures.filter((at) => at > now - withinMs), now]
+    if (this.#failures.length >= failures)
+      return this.#set('quarantined', `It failed ${failures} times in five minutes. Last: ${reason}`)
     this.#set('failed', reason)
-    this.#retry = setTimeout(() => {
-      this.#retry = undefined
-      void this.#converge()
-    }, delay).unref()
+    this.#retry = setTimeout(
+      () => {
+        this.#retry = undefined
+        void this.converge()
+      },
+      this.#parts.pace.retryMs * 2 ** (this.#failures.length - 1),
+    ).unref()
   }
 
   #set(state: State, reason?: string): void {
@@ -244,19 +273,11 @@ export class Unit {
     this.#reason = reason
     this.#since = Date.now()
     if (this.#module) Object.assign(this.#module, { state, reason })
-    this.#parts.log[state === 'failed' || state === 'quarantined' ? 'warn' : 'info']({ state, ...(reason && { reason }) }, `is ${state}`)
+    this.#parts.log[state === 'failed' || state === 'quarantined' ? 'warn' : 'info']({ state, reason }, `is ${state}`)
     this.#parts.onChange()
   }
 }
 
-async function withDeadline<T>(work: T | Promise<T>, ms: number, sentence: string): Promise<T> {
-  let timer: NodeJS.Timeout | undefined
-  const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new Error(sentence)), ms)
-  })
-  try {
-    return await Promise.race([work, late])
-  } finally {
-    clearTimeout(timer)
-  }
+function sentenceOf({ sentence, mend }: Finding): string {
+  return mend ? `${sentence} Mend it with: ${mend}` : sentence
 }

@@ -56,7 +56,9 @@ export function provideApi(url: string): void {
   provided = url
   const { registerHooks } = nodeModule as SyncHooks
   if (registerHooks)
-    registerHooks({ resolve: (name, context, next) => (name === 'patchbay/plugin' ? { url, shortCircuit: true } : next(name, context)) })
+    registerHooks({
+      resolve: (name, context, next) => (name === 'patchbay/plugin' ? { url, shortCircuit: true } : next(name, context)),
+    })
   else
     nodeModule.register(
       `data:text/javascript,${encodeURIComponent(

@@ -4,8 +4,10 @@ import type { Contract } from '../plugin/contract.ts'
 import { Scope } from './scope.ts'
 import { type CoreCode, coreErrors } from '../wire/errors.ts'
 import { type Hub, roomOf } from '../wire/hub.ts'
-import type { Group, Handler, Module } from '../wire/module.ts'
+import type { Event, Group, Handler, Module } from '../wire/module.ts'
 import { WhileSubscribed } from './while-subscribed.ts'
+
+type Work = Parameters<Context<Contract>['whileSubscribed']>[0]
 
 export interface RunParts {
   readonly hub: Hub
@@ -19,41 +21,21 @@ export interface RunParts {
   readonly onFail: (reason: string) => void
 }
 
-/** One run of a plugin, from its start to its stop: the context it is given, and everything that ends with it. */
+/**
+ * One run of a plugin, from its start to its stop: the context it is given, and everything that ends with it. Once it ends,
+ * whatever the plugin still does with its context is without effect.
+ */
 export class Run {
-  readonly scope: Scope
+  readonly context: Context<Contract>
   readonly #parts: RunParts
+  readonly #scope: Scope
   readonly #works: WhileSubscribed[] = []
   readonly #listeners: Array<() => void | Promise<void>> = []
 
   constructor(parts: RunParts) {
     this.#parts = parts
-    this.scope = new Scope((error) => parts.log.error({ err: error }, 'a release failed'))
-  }
-
-  get context(): Context<Contract> {
-    const { module, log, settings, capabilities, onFail } = this.#parts
-    const { scope } = this
-    const members = {
-      ...this.#group(''),
-      ...capabilities,
-      id: module.id,
-      settings,
-      log,
-      signal: scope.signal,
-      own: scope.own.bind(scope),
-      namespace: (name: string) => this.#group(name),
-      provide: (event: string, value: () => unknown) => module.providers.set(event, () => this.#guarded(value)),
-      whileSubscribed: (work: Parameters<Context<Contract>['whileSubscribed']>[0]) => this.#addWork(work),
-      onSubscribe: (listener: () => void | Promise<void>) => void this.#listeners.push(listener),
-      error: this.#error.bind(this),
-      publishError: (code: string, message?: string, details?: unknown) => {
-        const { message: sentence } = this.#error(code, message)
-        this.#parts.hub.publishError(module, { code, message: sentence, ...(details !== undefined && { details }) })
-      },
-      fail: onFail,
-    }
-    return members as unknown as Context<Contract>
+    this.#scope = new Scope((error) => parts.log.error({ err: error }, 'a release failed'))
+    this.context = this.#createContext()
   }
 
   /** Commands that the contract declares and nobody handles. */
@@ -65,31 +47,27 @@ export class Run {
   /** The plugin runs: subscribers, also those who came before, set its work going. */
   goLive(): void {
     const { module, hub } = this.#parts
-    const startAll = () => {
+    const joined = () => {
       for (const work of this.#works) work.start()
+      // Work begins a microtask later, and before these.
+      for (const listener of this.#listeners) queueMicrotask(() => void this.#guarded(listener))
     }
-    module.audience = {
-      first: startAll,
-      joined: () => {
-        startAll()
-        for (const listener of this.#listeners) void this.#guarded(listener)
-      },
-      last: () => {
-        for (const work of this.#works) void work.stop()
-      },
+    const last = () => {
+      for (const work of this.#works) void work.stop()
     }
-    if (module.subscribers.size === 0) return
-    startAll()
-    for (const client of module.subscribers) hub.sendSnapshots(client, module)
-    for (const listener of this.#listeners) void this.#guarded(listener)
+    module.audience = { first: () => undefined, joined, last }
+    for (const client of module.subscribers) {
+      hub.sendSnapshots(client, module)
+      joined()
+    }
   }
 
-  /** Resolves when everything the plugin owned is released and nothing of it is left on the wire. */
+  /** Resolves when everything the plugin owned is released. */
   async end(): Promise<void> {
-    const { module } = this.#parts
-    module.audience = undefined
+    this.#parts.module.audience = undefined
+    this.#scope.abort()
     await Promise.all(this.#works.map((work) => work.stop()))
-    await this.scope.end()
+    await this.#scope.end()
   }
 
   /** Takes handlers and values off the module; the next run brings its own. */
@@ -100,28 +78,78 @@ export class Run {
     module.forget()
   }
 
-  #group(name: string): object {
+  get #isOver(): boolean {
+    return this.#scope.signal.aborted
+  }
+
+  #createContext(): Context<Contract> {
+    const { hub, module, log, settings, capabilities, onFail } = this.#parts
+    const scope = this.#scope
+    const members = {
+      ...this.#group(''),
+      ...capabilities,
+      id: module.id,
+      settings,
+      log,
+      signal: scope.signal,
+      own: scope.own.bind(scope),
+      namespace: (name: string) => this.#group(name),
+      provide: (event: string, value: () => unknown) => {
+        this.#event(this.#groupNamed(''), event)
+        if (!this.#isOver) module.providers.set(event, () => this.#guarded(value))
+      },
+      whileSubscribed: (work: Work) => void this.#works.push(this.#createWork(work)),
+      onSubscribe: (listener: () => void | Promise<void>) => void this.#listeners.push(listener),
+      error: this.#error.bind(this),
+      publishError: (code: string, text?: string, details?: unknown) => {
+        const { message } = this.#error(code, text)
+        if (!this.#isOver) hub.publishError(module, { code, message, ...(details !== undefined && { details }) })
+      },
+      fail: (reason: string) => {
+        if (!this.#isOver) onFail(reason)
+      },
+    }
+    return members as unknown as Context<Contract>
+  }
+
+  #groupNamed(name: string): Group {
     const { module } = this.#parts
     const group = module.groups.get(name)
     if (!group) throw new Error(`The contract of ${module.id} has no namespace "${name}".`)
+    return group
+  }
+
+  #event(group: Group, name: string): Event {
+    const event = group.events.get(name)
+    if (!event) throw new Error(`The contract of ${this.#parts.module.id} has no event "${name}".`)
+    return event
+  }
+
+  #group(name: string): object {
+    const { module } = this.#parts
+    const group = this.#groupNamed(name)
     return {
       publish: (event: string, payload?: unknown) => this.#publish(group, event, payload),
-      forget: (event: string) => module.forget([event]),
+      forget: (event: string) => this.#forget([event]),
       send: (target: Target, event: string, payload?: unknown) => this.#publish(group, event, payload, target),
-      handle: (name: string, handler: Handler) => {
-        const command = group.commands.get(name)
-        if (!command) throw new Error(`The contract of ${module.id} has no command "${name}".`)
-        if (command.handler) throw new Error(`"${name}" is handled already.`)
-        command.handler = handler
+      handle: (command: string, handler: Handler) => {
+        const declared = group.commands.get(command)
+        if (!declared) throw new Error(`The contract of ${module.id} has no command "${command}".`)
+        if (this.#isOver) return
+        if (declared.handler) throw new Error(`"${command}" is handled already.`)
+        declared.handler = handler
       },
     }
   }
 
+  #forget(events: Iterable<string>): void {
+    if (!this.#isOver) this.#parts.module.forget(events)
+  }
+
   #publish(group: Group, name: string, payload: unknown, target?: Target): void {
     const { hub, module, development } = this.#parts
-    if (this.scope.signal.aborted) return
-    const event = group.events.get(name)
-    if (!event) throw new Error(`The contract of ${module.id} has no event "${name}".`)
+    if (this.#isOver) return
+    const event = this.#event(group, name)
     if ((event.definition.to === 'addressed') !== (target !== undefined))
       throw new Error(`"${name}" is ${target ? 'not ' : ''}an addressed event.`)
     const problem = development ? event.check(payload) : undefined
@@ -129,54 +157,52 @@ export class Run {
     hub.publish(module, group, name, event, payload, target && roomOf(module, target))
   }
 
-  #addWork(work: Parameters<Context<Contract>['whileSubscribed']>[0]): void {
-    const { module, log } = this.#parts
+  #createWork(work: Work): WhileSubscribed {
     const published = new Set<string>()
-    const onError = (error: unknown) => {
-      log.error({ err: error }, 'work for subscribers failed')
-      this.#tellSubscribers(error)
-    }
-    const group = module.groups.get('') as Group
+    const group = this.#groupNamed('')
     const run = (scope: Scope) =>
       work({
         signal: scope.signal,
         own: scope.own.bind(scope),
-        forget: (event: string) => module.forget([event]),
+        forget: (event: string) => {
+          if (!scope.signal.aborted) this.#forget([event])
+        },
         publish: (event: string, payload?: unknown) => {
           if (scope.signal.aborted) return
           published.add(event)
           this.#publish(group, event, payload)
         },
-      } as unknown as Parameters<typeof work>[0])
-    this.#works.push(
-      new WhileSubscribed(run, onError, () => {
-        module.forget(published)
-        published.clear()
-      }),
-    )
-  }
-
-  /** A failure that no command asked for: its code if it is declared, else INTERNAL. */
-  #tellSubscribers(error: unknown): void {
-    const { hub, module } = this.#parts
-    const { code, message } = error as Partial<CodedError>
-    const declared = code !== undefined && Object.hasOwn(module.contract.errors ?? {}, code)
-    hub.publishError(module, declared ? { code, message: message ?? '' } : { code: 'INTERNAL', message: coreErrors.INTERNAL })
+      } as unknown as Parameters<Work>[0])
+    const onEnd = () => {
+      this.#forget(published)
+      published.clear()
+    }
+    return new WhileSubscribed(run, (error) => this.#report(error, 'work for subscribers failed'), onEnd)
   }
 
   async #guarded(work: () => unknown): Promise<unknown> {
     try {
       return await work()
     } catch (error) {
-      this.#parts.log.error({ err: error }, 'a listener of the plugin failed')
-      this.#tellSubscribers(error)
+      this.#report(error, 'a listener of the plugin failed')
       return undefined
     }
   }
 
+  /** A failure that no command asked for, for the log and the subscribers: its code if that is declared, else INTERNAL. */
+  #report(error: unknown, what: string): void {
+    const { hub, module, log } = this.#parts
+    log.error({ err: error }, what)
+    if (this.#isOver) return
+    const { code, message } = (error ?? {}) as Partial<CodedError>
+    const isDeclared = code !== undefined && Object.hasOwn(module.contract.errors ?? {}, code)
+    hub.publishError(module, isDeclared ? { code, message: message ?? '' } : { code: 'INTERNAL', message: coreErrors.INTERNAL })
+  }
+
   #error(code: string, message?: string, extra: { details?: unknown; retryAfter?: number } = {}): CodedError {
-    const sentence = message ?? this.#parts.module.contract.errors?.[code] ?? coreErrors[code as CoreCode]
-    if (sentence === undefined) throw new Error(`The contract of ${this.#parts.module.id} has no error code "${code}".`)
-    return Object.assign(new Error(sentence), { code, ...extra })
+    const { id, contract } = this.#parts.module
+    const declared = { ...coreErrors, ...contract.errors }
+    if (!Object.hasOwn(declared, code)) throw new Error(`The contract of ${id} has no error code "${code}".`)
+    return Object.assign(new Error(message ?? declared[code as CoreCode]), { code, ...extra })
   }
 }

@@ -4,7 +4,8 @@ import type { Owner, Release } from '../plugin/context.ts'
 export class Scope implements Owner {
   readonly #abort = new AbortController()
   readonly #onError: (error: unknown) => void
-  #releases: Release[] = []
+  readonly #releases: Release[] = []
+  #ended: Promise<void> | undefined
 
   /** What a release throws is told to `onError`; the others run all the same. */
   constructor(onError: (error: unknown) => void) {
@@ -24,12 +25,20 @@ export class Scope implements Owner {
     return resource
   }
 
-  /** Ends at once: the signal is aborted now. Resolves when everything is released. */
-  async end(): Promise<void> {
+  /** From now on it owns nothing new; what it owns stays until `end`. */
+  abort(): void {
     this.#abort.abort()
-    const releases = this.#releases.reverse()
-    this.#releases = []
-    for (const release of releases) await this.#release(release)
+  }
+
+  /** Resolves when everything is released. */
+  end(): Promise<void> {
+    this.abort()
+    this.#ended ??= this.#releaseAll()
+    return this.#ended
+  }
+
+  async #releaseAll(): Promise<void> {
+    for (const release of this.#releases.reverse()) await this.#release(release)
   }
 
   async #release(resource: Release): Promise<void> {

@@ -10,7 +10,7 @@ export class WhileSubscribed {
   readonly #onEnd: () => void
   #wanted = false
   #scope: Scope | undefined
-  #turning: Promise<void> | undefined
+  #queue: Promise<void> = Promise.resolve()
 
   /** `onEnd` runs after every end, when nothing of the work can publish any more. */
   constructor(work: Work, onError: (error: unknown) => void, onEnd: () => void) {
@@ -19,25 +19,25 @@ export class WhileSubscribed {
     this.#onEnd = onEnd
   }
 
+  /** Runs the work, unless it runs already. */
   start(): void {
     this.#wanted = true
-    this.#turning ??= this.#turn()
+    void this.#turn()
   }
 
   /** Resolves when the work has ended. */
   stop(): Promise<void> {
     this.#wanted = false
-    if (this.#scope) void this.#scope.end()
-    this.#turning ??= this.#turn()
-    return this.#turning
+    this.#scope?.abort()
+    return this.#turn()
   }
 
-  async #turn(): Promise<void> {
-    while (this.#wanted !== (this.#scope !== undefined && !this.#scope.signal.aborted)) {
-      if (this.#scope) await this.#finish(this.#scope)
-      else await this.#begin()
-    }
-    this.#turning = undefined
+  #turn(): Promise<void> {
+    this.#queue = this.#queue.then(async () => {
+      if (this.#scope?.signal.aborted) await this.#end(this.#scope)
+      if (this.#wanted && !this.#scope) await this.#begin()
+    })
+    return this.#queue
   }
 
   async #begin(): Promise<void> {
@@ -47,14 +47,16 @@ export class WhileSubscribed {
       const release = await this.#work(scope)
       if (release) scope.own(release)
     } catch (error) {
-      if (!scope.signal.aborted) this.#onError(error)
+      // Whoever is told to stop may throw about it.
+      if (scope.signal.aborted) return
+      this.#onError(error)
       // Tried again when the next subscriber comes.
       this.#wanted = false
-      await this.#finish(scope)
+      await this.#end(scope)
     }
   }
 
-  async #finish(scope: Scope): Promise<void> {
+  async #end(scope: Scope): Promise<void> {
     await scope.end()
     this.#scope = undefined
     this.#onEnd()

@@ -20,6 +20,8 @@ export interface TestHostOptions {
   readonly settings?: Readonly<Record<string, object>>
   /** Content of host.json; the port is a free one. */
   readonly host?: object
+  /** Deadlines of plugins and the first pause before one that failed is tried again, in milliseconds, where the usual are too long. */
+  readonly pace?: { readonly startMs?: number; readonly stopMs?: number; readonly retryMs?: number }
   /** Roles in access.json beside the built-in ones. */
   readonly roles?: Readonly<Record<string, readonly string[]>>
 }
@@ -107,6 +109,7 @@ export async function startTestHost(options: TestHostOptions = {}): Promise<Test
     loginPage: '<!doctype html><title>test</title><script>0</script><style></style>',
     commandName: 'patchbay',
     development: true,
+    ...(options.pace && { pace: options.pace }),
   })
   await host.start()
   const sockets = new Set<Socket>()

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import t, { type Test } from 'tap'
-import { SystemBus } from '../../../core/capabilities/dbus.ts'
+import { SystemBus } from '../../../core/process/dbus.ts'
 import { checkNeeds, type Finding, watchNeeds } from '../../../core/lifecycle/needs.ts'
 import type { Needs } from '../../../core/plugin/contract.ts'
 import { PrivateBus, serve } from '../../support/bus.ts'
@@ -263,7 +263,7 @@ void t.test('nothing is told after the release, not even by a check under way, a
 void t.test('a watch keeps no process alive, with or without a bus', async (t) => {
   const { privateBus, root } = machine(t)
   const module = JSON.stringify(new URL('../../../core/lifecycle/needs.ts', import.meta.url).href)
-  const bus = JSON.stringify(new URL('../../../core/capabilities/dbus.ts', import.meta.url).href)
+  const bus = JSON.stringify(new URL('../../../core/process/dbus.ts', import.meta.url).href)
   const needs = JSON.stringify({ dbus: [lamp], tools: { sh: tool }, devices: [`${root}/dev/*`] })
   const script = `import { watchNeeds } from ${module}
     import { SystemBus } from ${bus}

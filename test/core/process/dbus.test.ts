@@ -5,7 +5,7 @@ import { createServer, type Socket } from 'node:net'
 import { dirname } from 'node:path'
 import { promisify } from 'node:util'
 import t, { type Test } from 'tap'
-import { createDBus, SystemBus } from '../../../core/capabilities/dbus.ts'
+import { createDBus, SystemBus } from '../../../core/process/dbus.ts'
 import { PrivateBus, serve } from '../../support/bus.ts'
 
 const name = 'org.example.Lamp'
@@ -295,7 +295,7 @@ void t.test('the connection is open while somebody calls or watches, one for all
 
 void t.test('a call keeps the process alive until it is answered, a watch does not, with or without a bus', async (t) => {
   const privateBus = await new PrivateBus(t).start()
-  const file = JSON.stringify(new URL('../../../core/capabilities/dbus.ts', import.meta.url).href)
+  const file = JSON.stringify(new URL('../../../core/process/dbus.ts', import.meta.url).href)
   const script = `
     import { SystemBus } from ${file}
     const bus = new SystemBus()

@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import t, { type Test } from 'tap'
-import { createExec, searchPath } from '../../../core/capabilities/exec.ts'
+import { createExec, searchPath } from '../../../core/process/exec.ts'
 
 const exec = createExec(['sh', 'env', 'printf', 'sleep', 'no-such-program', '/bin/sh'])
 const sh = (script: string, options?: Parameters<typeof exec.run>[2]) => exec.run('sh', ['-c', script], options)
@@ -133,7 +133,7 @@ void t.test(
     }
     check((await sh(listDescriptors)).stdout)
 
-    const module = JSON.stringify(new URL('../../../core/capabilities/exec.ts', import.meta.url).href)
+    const module = JSON.stringify(new URL('../../../core/process/exec.ts', import.meta.url).href)
     const script = `import { createExec } from ${module}
     console.log((await createExec(['sh']).run('sh', ['-c', ${JSON.stringify(listDescriptors)}])).stdout)`
     const args = ['--import=./scripts/strip-types.mjs', '--input-type=module', '--eval', script]
@@ -201,7 +201,7 @@ void t.test('a run leaves nothing on a signal that lives on', async (t) => {
 })
 
 void t.test('a process that runs a program ends when the program has: no timer is left', async (t) => {
-  const module = JSON.stringify(new URL('../../../core/capabilities/exec.ts', import.meta.url).href)
+  const module = JSON.stringify(new URL('../../../core/process/exec.ts', import.meta.url).href)
   const script = `import { createExec } from ${module}
     await createExec(['sh']).run('sh', ['-c', 'exit 0'], { timeoutMs: 60_000 })
     await createExec(['none']).run('none', [], { timeoutMs: 60_000 }).catch(() => undefined)`

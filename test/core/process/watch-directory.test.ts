@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import t, { type Test } from 'tap'
-import { watchDirectory } from '../../../core/capabilities/watch-directory.ts'
+import { watchDirectory } from '../../../core/process/watch-directory.ts'
 
 /** Collects events of the last of `parts` in a new directory, and lets a test await one. `itself` stands for the directory's own. */
 function watching(t: Test, ...parts: string[]) {
@@ -118,7 +118,7 @@ void t.test('a directory that may not be watched raises no events and does no ha
 })
 
 void t.test('a watch does not keep the process alive', async (t) => {
-  const module = JSON.stringify(new URL('../../../core/capabilities/watch-directory.ts', import.meta.url).href)
+  const module = JSON.stringify(new URL('../../../core/process/watch-directory.ts', import.meta.url).href)
   const script = `import { watchDirectory } from ${module}
     for (const name of ['/tmp', '/missing']) watchDirectory(name, () => {})`
   const args = ['--import=./scripts/strip-types.mjs', '--input-type=module', '--eval', script]
