@@ -2,7 +2,7 @@ import { access, constants, readdir, stat } from 'node:fs/promises'
 import { basename, dirname } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import type { SystemBus } from '../process/dbus.ts'
-import { searchPath } from '../capabilities/exec.ts'
+import { searchPath } from '../process/exec.ts'
 import { watchDirectory } from '../process/watch-directory.ts'
 import type { Needs } from '../plugin/contract.ts'
 
