@@ -1,0 +1,87 @@
+// The clients of the benches: stock ones, all in this process.
+import { io } from 'socket.io-client'
+import { serve } from './remote.mjs'
+
+const groups = new Map()
+
+serve({
+  /** Connects a group of clients, one for each `auth`, and subscribes them to `module` if there is one. */
+  async connect(name, { url, auths, module }) {
+    const sockets = []
+    groups.set(name, sockets)
+    for (let index = 0; index < auths.length; index += 50)
+      sockets.push(...(await Promise.all(auths.slice(index, index + 50).map((auth) => connected(url, auth)))))
+    for (const socket of module ? sockets : []) check(await socket.emitWithAck('module:subscribe', { module }))
+  },
+
+  /** Ends a group. */
+  close(name) {
+    for (const socket of groups.get(name)) socket.off('disconnect').close()
+  },
+
+  /** Gives `count` commands on the first socket, `inFlight` of them unanswered at any time. The median round trip in microseconds. */
+  load(name, { event, count, inFlight }) {
+    const [socket] = groups.get(name)
+    const trips = new Float64Array(count)
+    let sent = 0
+    let answered = 0
+    return new Promise((resolve, reject) => {
+      const send = () => {
+        const index = sent++
+        const begun = performance.now()
+        socket.emit(event, { ssid: 'Home', password: 'correct horse' }, (answer) => {
+          trips[index] = performance.now() - begun
+          if (!answer.success) return reject(new Error(JSON.stringify(answer)))
+          if (++answered === count) return resolve(trips.sort()[count >> 1] * 1000)
+          if (sent < count) send()
+        })
+      }
+      for (let started = 0; started < inFlight; started++) send()
+    })
+  },
+
+  /** Has an event published `times` times, each as soon as every client of the group has the one before. */
+  async fanOut(name, { event, command, times }) {
+    const sockets = groups.get(name)
+    for (let time = 0; time < times; time++) {
+      let left = sockets.length
+      const heard = new Promise((resolve) => {
+        for (const socket of sockets) socket.once(event, () => --left === 0 && resolve())
+      })
+      check(await sockets[0].emitWithAck(command))
+      await heard
+    }
+  },
+
+  /** Waits until the first client of the group has heard an event so often. */
+  hear(name, { event, times }) {
+    const [socket] = groups.get(name)
+    return new Promise((resolve) => {
+      let left = times
+      const listen = () => {
+        if (--left > 0) return
+        socket.off(event, listen)
+        resolve()
+      }
+      socket.on(event, listen)
+    })
+  },
+})
+
+function connected(url, auth) {
+  return new Promise((resolve, reject) => {
+    const socket = io(url, { auth, transports: ['websocket'], forceNew: true, reconnection: false })
+    socket.once('connect', () => resolve(socket)).once('connect_error', reject)
+    // Whatever goes wrong would be measured as speed.
+    socket.on('error', (error) => fail(`a client was told ${JSON.stringify(error)}`))
+    socket.on('disconnect', (reason) => fail(`a client lost its connection: ${reason}`))
+  })
+}
+
+function check(answer) {
+  if (!answer.success) throw new Error(JSON.stringify(answer))
+}
+
+function fail(message) {
+  throw new Error(message)
+}
