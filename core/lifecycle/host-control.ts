@@ -34,7 +34,10 @@ export function createHostControl({ config, supervisor, sessions, hub, onReuse }
         for (const release of releases) release()
       }
     },
-    setEnabled: (id, enabled) => config.update('plugins', ['plugins', id, 'enabled'], enabled),
+    async setEnabled(id, enabled) {
+      await config.update('plugins', ['plugins', id, 'enabled'], enabled)
+      await supervisor.reconcile()
+    },
     restart: async (id) => supervisor.unit(id)?.restart(),
     sessions: (userId) => sessions.list(userId).map(info),
     revoke: (id, userId) => sessions.revoke(id, userId),

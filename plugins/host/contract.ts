@@ -1,9 +1,14 @@
 import { defineContract, Type } from 'patchbay/plugin'
 
-const PluginStatus = Type.Object({
-  id: Type.String(),
+const standing = {
   state: Type.Enum(['disabled', 'unavailable', 'starting', 'running', 'failed', 'quarantined', 'stopping']),
   reason: Type.Optional(Type.String({ description: 'A sentence: why, and what mends it.' })),
+}
+const Outcome = Type.Object(standing, { description: 'The state that it came to rest in.' })
+
+const PluginStatus = Type.Object({
+  id: Type.String(),
+  ...standing,
   description: Type.Optional(Type.String()),
   version: Type.String(),
   builtin: Type.Boolean({ description: 'It comes with Patchbay.' }),
@@ -27,6 +32,8 @@ const Session = Type.Object({
 })
 
 const Id = Type.Object({ id: Type.String({ minLength: 1, maxLength: 64 }) }, { additionalProperties: false })
+/** Answered when the plugin has come to rest: a stop and a start, at their deadlines. */
+const onPlugin = { payload: Id, result: Outcome, role: 'owner', timeoutMs: 30_000 } as const
 const all = { all: Type.Optional(Type.Boolean({ description: "Everyone's, not one's own; for owners." })) }
 
 export const host = defineContract({
@@ -34,15 +41,10 @@ export const host = defineContract({
   description: 'The host itself: its plugins, its configuration, its sessions.',
   capabilities: { host: true },
   commands: {
-    'host:enable': { description: 'Switches a plugin on, in plugins.json.', payload: Id, role: 'owner' },
-    'host:disable': { description: 'Switches a plugin off, in plugins.json.', payload: Id, role: 'owner' },
-    'host:restart': { description: 'Stops and starts a plugin.', payload: Id, role: 'owner', timeoutMs: 30_000 },
-    'host:release': {
-      description: 'Lets a plugin out of quarantine and starts it.',
-      payload: Id,
-      role: 'owner',
-      timeoutMs: 30_000,
-    },
+    'host:enable': { ...onPlugin, description: 'Switches a plugin on, in plugins.json.' },
+    'host:disable': { ...onPlugin, description: 'Switches a plugin off, in plugins.json.' },
+    'host:restart': { ...onPlugin, description: 'Stops and starts a plugin.' },
+    'host:release': { ...onPlugin, description: 'Lets a plugin out of quarantine and starts it.' },
     'host:sessions': {
       description: 'Lists sessions.',
       payload: Type.Union([Type.Null(), Type.Object(all, { additionalProperties: false })]),

@@ -6,7 +6,9 @@ export default definePlugin(host, {
     const control = ctx.host
     const publish = () => {
       ctx.publish('host:plugins', control.plugins())
-      ctx.publish('host:config', { problems: control.configProblems() })
+      ctx.publish('host:config', {
+        problems: control.configProblems().map(({ file, line, message }) => ({ file, line, message })),
+      })
     }
     // Several plugins change state at once; one message tells of all.
     let isScheduled = false
@@ -21,27 +23,31 @@ export default definePlugin(host, {
     ctx.own(control.onChange(schedule))
     publish()
 
-    const known = (id: string) => {
-      const plugin = control.plugins().find((candidate) => candidate.id === id)
-      if (!plugin) throw ctx.error('HOST_NO_PLUGIN')
-      return plugin
+    const plugin = (id: string) => {
+      const found = control.plugins().find((candidate) => candidate.id === id)
+      if (!found) throw ctx.error('HOST_NO_PLUGIN')
+      return found
     }
-    const setEnabled = async (id: string, enabled: boolean) => {
-      if (known(id).id === 'host') throw ctx.error('HOST_NOT_POSSIBLE', 'The host module cannot be switched off.')
-      try {
-        await control.setEnabled(id, enabled)
-      } catch (error) {
-        throw ctx.error('HOST_NOT_POSSIBLE', (error as Error).message)
-      }
+    /** Does it to a plugin other than this one, and answers what came of it. */
+    const change = async (id: string, what: string, work: () => Promise<void>) => {
+      if (plugin(id).id === ctx.id) throw ctx.error('HOST_NOT_POSSIBLE', `The host module cannot be ${what}; restart Patchbay.`)
+      await work()
+      const { state, reason } = plugin(id)
+      return { state, ...(reason !== undefined && { reason }) }
     }
+    const setEnabled = (id: string, enabled: boolean) =>
+      change(id, 'switched on or off', () =>
+        control.setEnabled(id, enabled).catch((error: Error) => {
+          throw ctx.error('HOST_NOT_POSSIBLE', error.message)
+        }),
+      )
     ctx.handle('host:enable', ({ id }) => setEnabled(id, true))
     ctx.handle('host:disable', ({ id }) => setEnabled(id, false))
-    const restart = async (id: string) => {
-      if (known(id).id === 'host') throw ctx.error('HOST_NOT_POSSIBLE', 'The host module restarts with Patchbay.')
-      await control.restart(id)
-    }
-    ctx.handle('host:restart', ({ id }) => restart(id))
-    ctx.handle('host:release', ({ id }) => restart(id))
+    ctx.handle('host:restart', ({ id }) => change(id, 'restarted', () => control.restart(id)))
+    ctx.handle('host:release', ({ id }) => {
+      if (plugin(id).state !== 'quarantined') throw ctx.error('HOST_NOT_POSSIBLE', `${id} is not in quarantine.`)
+      return change(id, 'released', () => control.restart(id))
+    })
 
     ctx.handle('host:sessions', (payload, { caller }) => {
       const all = payload?.all === true

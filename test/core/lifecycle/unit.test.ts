@@ -1,0 +1,329 @@
+import { chmod, mkdir, rm, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import t from 'tap'
+import type { Contract } from '../../../core/plugin/contract.ts'
+import { deferred, type Loose, startLab, temporary, writePlugin } from './lab.ts'
+
+const viewer = { role: 'viewer' } as const
+
+/** A contract with a command, a retained event and one that is not. */
+const contract = (id: string, more: Partial<Contract> = {}): Contract => ({
+  id,
+  commands: { [`${id}:ask`]: viewer },
+  events: {
+    [`${id}:value`]: { payload: { type: 'integer' }, retained: true },
+    [`${id}:tick`]: { payload: { type: 'integer' } },
+  },
+  ...more,
+})
+
+void t.test(
+  'a plugin whose tool is missing is unavailable, starts when it appears, and serves who subscribed meanwhile',
+  async (t) => {
+    const bin = await temporary(t)
+    process.env.PATH = `${bin}:${process.env.PATH}`
+    const needs = { tools: { 'lab-tool': { package: 'lab-tools' } } }
+    const start = (ctx: Loose) => {
+      ctx.handle('needy:ask', () => undefined)
+      ctx.publish('needy:value', 7)
+    }
+    const host = await startLab(t, [{ contract: contract('needy', { needs }), start }])
+    const { reason } = await host.reached('needy', 'unavailable')
+    t.equal(reason, 'The program lab-tool is not installed. Mend it with: sudo apt-get install lab-tools')
+    const client = await host.client('viewer')
+    t.same(await client.ask('module:subscribe', { module: 'needy' }), { success: true, state: 'unavailable', reason })
+    t.match(await client.ask('needy:ask'), { success: false, code: 'MODULE_UNAVAILABLE', error: /lab-tool is not installed/ })
+
+    const value = client.next('needy:value')
+    await writeFile(join(bin, 'lab-tool'), '#!/bin/sh\n')
+    await chmod(join(bin, 'lab-tool'), 0o755)
+    t.equal(await value, 7)
+    t.same(await client.ask('needy:ask'), { success: true })
+
+    await rm(join(bin, 'lab-tool'))
+    await host.reached('needy', 'unavailable')
+    t.match(await client.ask('needy:ask'), { code: 'MODULE_UNAVAILABLE' })
+  },
+)
+
+void t.test(
+  'a failed start releases what was owned, last first, and is tried again until quarantine; release lets it out',
+  async (t) => {
+    const told: string[] = []
+    let isBroken = true
+    const start = (ctx: Loose) => {
+      told.push('start')
+      ctx.own(() => told.push('first'))
+      ctx.own(() => told.push('second'))
+      if (isBroken) throw new Error('no device')
+      ctx.handle('weak:ask', () => undefined)
+    }
+    const host = await startLab(t, [{ contract: contract('weak'), start }])
+    const { reason } = await host.reached('weak', 'quarantined')
+    t.equal(reason, 'It failed 5 times in five minutes. Last: no device')
+    t.same(told, Array(5).fill(['start', 'second', 'first']).flat())
+    const client = await host.client('owner')
+    t.match(await client.ask('weak:ask'), { code: 'MODULE_FAILED', error: /quarantined: It failed 5 times/ })
+    isBroken = false
+    t.same(await client.ask('host:release', { id: 'weak' }), { success: true, state: 'running' })
+    t.same(await client.ask('weak:ask'), { success: true })
+  },
+)
+
+void t.test('the pause before each new try is twice the one before', async (t) => {
+  const at: number[] = []
+  const start = () => {
+    at.push(performance.now())
+    throw new Error('no device')
+  }
+  const host = await startLab(t, [{ contract: contract('weak'), start }], { pace: { retryMs: 20 } })
+  await host.reached('weak', 'quarantined')
+  const pauses = at.slice(1).map((time, index) => time - (at[index] as number))
+  for (const [index, pause] of pauses.entries()) t.ok(pause >= 19 * 2 ** index, `pause ${index}: ${pause} ms`)
+})
+
+void t.test('a start that takes too long fails, its signal is aborted, and what it owns later is released at once', async (t) => {
+  const released = deferred()
+  const start = async (ctx: Loose) => {
+    await new Promise((resolve) => ctx.signal.addEventListener('abort', resolve))
+    ctx.own(() => released.resolve())
+  }
+  const host = await startLab(t, [{ contract: contract('slow'), start }], { pace: { startMs: 50, retryMs: 60_000 } })
+  const { reason } = await host.reached('slow', 'failed')
+  t.equal(reason, 'it did not start within 0.05 s')
+  await released.promise
+})
+
+void t.test('a stop that takes too long is not waited for', async (t) => {
+  const start = (ctx: Loose) => {
+    ctx.handle('stuck:ask', () => undefined)
+    ctx.own(() => new Promise(() => undefined))
+  }
+  const host = await startLab(t, [{ contract: contract('stuck'), start }], { pace: { stopMs: 50 } })
+  await host.reached('stuck', 'running')
+  const client = await host.client('owner')
+  t.match(await client.ask('host:disable', { id: 'stuck' }), { success: true, state: 'disabled' })
+  t.match(host.log.join(''), /it did not stop within 0\.05 s/)
+})
+
+void t.test('settings come with their defaults, wrong ones give a sentence, a change restarts that plugin alone', async (t) => {
+  const settings = {
+    type: 'object',
+    properties: { everyS: { type: 'integer', default: 5, minimum: 1 } },
+    additionalProperties: false,
+  }
+  const seen: unknown[] = []
+  const start = (ctx: Loose) => {
+    seen.push([ctx.id, ctx.settings])
+    ctx.handle(`${ctx.id}:ask`, () => undefined)
+  }
+  const host = await startLab(t, [
+    { contract: contract('one', { settings }), start },
+    { contract: contract('two', { settings }), start },
+  ])
+  await Promise.all([host.reached('one', 'running'), host.reached('two', 'running')])
+  t.same(
+    new Map(seen as [string, object][]),
+    new Map([
+      ['one', { everyS: 5 }],
+      ['two', { everyS: 5 }],
+    ]),
+  )
+  const entries = (everyS: unknown) => ({ plugins: { one: { enabled: true, settings: { everyS } }, two: { enabled: true } } })
+
+  await host.writeConfig('plugins', entries('often'))
+  const { reason } = await host.reached('one', 'failed')
+  t.match(reason, /^Its settings in plugins\.json do not fit: everyS must be integer/)
+  await host.writeConfig('plugins', entries(9))
+  await host.reached('one', 'running')
+  t.same(seen.slice(2), [['one', { everyS: 9 }]])
+})
+
+void t.test('switching a plugin off answers what is in flight, forgets its values, and nobody else notices', async (t) => {
+  const order: string[] = []
+  const asked = deferred()
+  const start = (ctx: Loose) => {
+    ctx.publish(`${ctx.id}:value`, 1)
+    ctx.own(() => order.push('first'))
+    ctx.whileSubscribed(() => () => order.push('work'))
+    ctx.own(() => order.push('second'))
+    ctx.signal.addEventListener('abort', () => order.push('signal'))
+    ctx.handle(`${ctx.id}:ask`, (_, call) => {
+      call.signal.addEventListener('abort', () => order.push('call'))
+      asked.resolve()
+      return new Promise(() => undefined)
+    })
+  }
+  let tick = (_: number): void => void t.fail('it has not started')
+  const neighbour = (ctx: Loose) => {
+    ctx.handle('calm:ask', () => undefined)
+    tick = (value) => ctx.publish('calm:tick', value)
+  }
+  const host = await startLab(t, [
+    { contract: contract('leaver'), start },
+    { contract: contract('calm'), start: neighbour },
+  ])
+  await Promise.all([host.reached('leaver', 'running'), host.reached('calm', 'running')])
+  const [client, owner] = [await host.client('viewer'), await host.client('owner')]
+  const snapshot = client.next('leaver:value')
+  for (const module of ['leaver', 'calm']) await client.ask('module:subscribe', { module })
+  t.equal(await snapshot, 1)
+  const answer = client.ask('leaver:ask')
+  await asked.promise
+  const { since } = await host.reached('calm', 'running')
+
+  t.match(await owner.ask('host:disable', { id: 'leaver' }), { success: true, state: 'disabled' })
+  t.match(await answer, { success: false, code: 'MODULE_UNAVAILABLE', error: 'leaver is stopping.' })
+  t.same(order, ['signal', 'call', 'work', 'second', 'first'])
+  t.match(await client.ask('leaver:ask'), { code: 'MODULE_DISABLED' })
+  client.socket.on('leaver:value', () => t.fail('a stale value'))
+  await client.ask('module:unsubscribe', { module: 'leaver' })
+  t.match(await client.ask('module:subscribe', { module: 'leaver' }), { success: true, state: 'disabled' })
+
+  const next = client.next('calm:tick')
+  tick(3)
+  t.equal(await next, 3)
+  t.ok(client.socket.connected)
+  t.equal((await host.reached('calm', 'running')).since, since)
+})
+
+void t.test('a plugin that has stopped has no effect any more, not even on its own next run', async (t) => {
+  const contexts: Loose[] = []
+  const watches: Array<{ publish(event: string, value: number): void; forget(event: string): void }> = []
+  const start = (ctx: Loose) => {
+    contexts.push(ctx)
+    ctx.handle('ghost:ask', () => ({ run: contexts.length }))
+    ctx.publish('ghost:value', contexts.length)
+    ctx.whileSubscribed((watch) => void watches.push(watch as unknown as (typeof watches)[number]))
+  }
+  const host = await startLab(t, [{ contract: contract('ghost', { errors: { GHOST: 'Boo.' } }), start }])
+  await host.reached('ghost', 'running')
+  const client = await host.client('owner')
+  await client.ask('module:subscribe', { module: 'ghost' })
+  t.match(await client.ask('host:restart', { id: 'ghost' }), { success: true, state: 'running' })
+  client.socket.onAny((event) => event !== 'ghost:value' && t.fail(`heard ${event}`))
+  const [old] = contexts as [Loose]
+  old.publish('ghost:tick', 1)
+  old.forget('ghost:value')
+  old.handle('ghost:ask', () => t.fail('an old handler'))
+  old.provide('ghost:value', () => 99)
+  old.publishError('GHOST')
+  old.fail('it is over')
+  old.onSubscribe(() => void t.fail('an old listener'))
+  watches[0]?.publish('ghost:tick', 2)
+  watches[0]?.forget('ghost:value')
+  t.match(await client.ask('ghost:ask'), { success: true, run: 2 })
+  const other = await host.client('viewer')
+  const value = other.next('ghost:value')
+  await other.ask('module:subscribe', { module: 'ghost' })
+  t.equal(await value, 2)
+  t.equal(host.host.status().find(({ id }) => id === 'ghost')?.state, 'running')
+})
+
+void t.test('a command that nobody handles fails the start, and so does one handled twice or not declared', async (t) => {
+  const two = contract('two')
+  const host = await startLab(
+    t,
+    [
+      { contract: contract('none'), start: () => undefined },
+      { contract: two, start: (ctx) => [1, 2].forEach(() => ctx.handle('two:ask', () => undefined)) },
+      { contract: contract('other'), start: (ctx) => ctx.handle('other:dance', () => undefined) },
+    ],
+    { pace: { retryMs: 60_000 } },
+  )
+  t.match(await host.reached('none', 'failed'), {
+    reason: 'its contract declares the command none:ask, which it does not handle',
+  })
+  t.match(await host.reached('two', 'failed'), { reason: '"two:ask" is handled already.' })
+  t.match(await host.reached('other', 'failed'), { reason: 'The contract of other has no command "other:dance".' })
+})
+
+void t.test('a plugin whose names or policy are in the way of another does not start until that one has gone', async (t) => {
+  const start = () => undefined
+  const media = { media: { events: { frame: {} } } }
+  const host = await startLab(t, [
+    { contract: { id: 'studio', namespaces: media }, start },
+    { contract: { id: 'strange', policy: 'secret' }, start },
+  ])
+  await host.reached('studio', 'running')
+  t.match(await host.reached('strange', 'failed'), { reason: 'its auth policy "secret" is not known to this host' })
+  await writePlugin(join(host.pluginDir, 'rival'), { contract: { id: 'rival', namespaces: media }, start })
+  await host.reached('rival', 'disabled', 'failed')
+  const client = await host.client('owner')
+  t.match(await client.ask('host:enable', { id: 'rival' }), {
+    state: 'failed',
+    reason: '"frame" on the namespace /media belongs to the plugin "studio"',
+  })
+  await rm(join(host.pluginDir, 'studio'), { recursive: true })
+  await host.reached('rival', 'running')
+  t.notOk(host.host.status().some(({ id }) => id === 'studio'))
+})
+
+void t.test('a plugin that fails is tried again, and several failures at once are one', async (t) => {
+  const contexts: Loose[] = []
+  const started = [deferred(), deferred()]
+  const start = (ctx: Loose) => {
+    ctx.handle('frail:ask', () => new Promise(() => undefined))
+    contexts.push(ctx)
+    started[contexts.length - 1]?.resolve()
+  }
+  const host = await startLab(t, [{ contract: contract('frail'), start }], { pace: { retryMs: 100 } })
+  await host.reached('frail', 'running')
+  const client = await host.client('viewer')
+  const answer = client.ask('frail:ask')
+  await client.ask('module:subscribe', { module: 'frail' })
+  for (let i = 0; i < 6; i++) contexts[0]?.fail('unplugged')
+  t.match(await host.reached('frail', 'failed'), { reason: 'unplugged' })
+  t.match(await answer, { code: 'MODULE_FAILED' })
+  await started[1]?.promise
+  await host.reached('frail', 'running')
+})
+
+void t.test('a plugin can fail while it starts', async (t) => {
+  const start = (ctx: Loose) => {
+    setImmediate(() => ctx.fail('unplugged'))
+    return new Promise(() => undefined)
+  }
+  const host = await startLab(t, [{ contract: contract('frail'), start }], { pace: { retryMs: 60_000 } })
+  t.match(await host.reached('frail', 'failed'), { reason: 'unplugged' })
+})
+
+void t.test('what cannot be imported is failed with the reason, and tried again', async (t) => {
+  const host = await startLab(t, [])
+  const dir = join(host.pluginDir, 'broken')
+  await mkdir(dir)
+  await writeFile(join(dir, 'contract.json'), JSON.stringify({ id: 'broken' }))
+  await writeFile(join(dir, 'index.js'), 'export default {}')
+  const manifest = { name: 'broken', version: '1.0.0', type: 'module', patchbay: { api: 1, contract: './contract.json' } }
+  await writeFile(join(dir, 'package.json'), JSON.stringify(manifest))
+  await host.reached('broken', 'disabled')
+  const client = await host.client('owner')
+  t.match(await client.ask('host:enable', { id: 'broken' }), {
+    state: 'failed',
+    reason: /its default export is not made by definePlugin/,
+  })
+  const code = "import { definePlugin } from 'patchbay/plugin'\nexport default definePlugin({ id: 'broken' }, { start() {} })\n"
+  await writeFile(join(dir, 'index.js'), code)
+  await host.reached('broken', 'running')
+})
+
+void t.test('subscriptions stand through changes of the contract and of other packages', async (t) => {
+  const needs = { devices: ['/nowhere/lab*'] }
+  const waiting = contract('waiting', { needs })
+  const host = await startLab(t, [{ contract: waiting, start: (ctx) => ctx.handle('waiting:ask', () => undefined) }])
+  await host.reached('waiting', 'unavailable')
+  const client = await host.client('viewer')
+  await client.ask('module:subscribe', { module: 'waiting' })
+  const rescan = async (id: string) => {
+    await mkdir(join(host.pluginDir, id))
+    const manifest = { name: id, version: '1.0.0', type: 'module', patchbay: { api: 1, contract: './contract.json' } }
+    await writeFile(join(host.pluginDir, id, 'package.json'), JSON.stringify(manifest))
+    await host.reached(id, 'failed')
+  }
+  await rescan('another')
+  t.equal(host.host.subscriberCount('waiting'), 1)
+  const { needs: _, ...free } = waiting
+  await writeFile(join(host.pluginDir, 'waiting', 'contract.json'), JSON.stringify(free))
+  await host.reached('waiting', 'running')
+  t.equal(host.host.subscriberCount('waiting'), 1)
+})
