@@ -1,6 +1,7 @@
 import { chmod, mkdir, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import t from 'tap'
+import type { PluginStatus } from '../../../core/plugin/capabilities.ts'
 import type { Contract } from '../../../core/plugin/contract.ts'
 import { deferred, type Loose, startLab, temporary, writePlugin } from './lab.ts'
 
@@ -238,25 +239,26 @@ void t.test('a command that nobody handles fails the start, and so does one hand
   t.match(await host.reached('other', 'failed'), { reason: 'The contract of other has no command "other:dance".' })
 })
 
-void t.test('a plugin whose names or policy are in the way of another does not start until that one has gone', async (t) => {
-  const start = () => undefined
-  const media = { media: { events: { frame: {} } } }
-  const host = await startLab(t, [
-    { contract: { id: 'studio', namespaces: media }, start },
-    { contract: { id: 'strange', policy: 'secret' }, start },
-  ])
-  await host.reached('studio', 'running')
+void t.test('of two plugins with one id the second starts when the first has gone; an unknown policy is refused', async (t) => {
+  const start = (ctx: Loose) => ctx.publish('twin:value', 1)
+  const twin = { contract: { id: 'twin', events: { 'twin:value': { payload: {}, retained: true } } }, start }
+  const host = await startLab(t, [twin, { contract: { id: 'strange', policy: 'secret' }, start }])
+  await host.reached('twin', 'running')
   t.match(await host.reached('strange', 'failed'), { reason: 'its auth policy "secret" is not known to this host' })
-  await writePlugin(join(host.pluginDir, 'rival'), { contract: { id: 'rival', namespaces: media }, start })
-  await host.reached('rival', 'disabled', 'failed')
+  await writePlugin(join(host.pluginDir, 'another'), twin)
+  t.match(await host.reached('twin', 'failed'), { reason: /^the id twin belongs to .*twin; remove one of the two/ })
   const client = await host.client('owner')
-  t.match(await client.ask('host:enable', { id: 'rival' }), {
-    state: 'failed',
-    reason: '"frame" on the namespace /media belongs to the plugin "studio"',
+  const value = client.next('twin:value')
+  await client.ask('module:subscribe', { module: 'twin' })
+  await value
+  t.match(await client.ask('host:restart', { id: 'twin' }), { state: 'running' }, 'it is the first that is meant')
+  await client.ask('module:subscribe', { module: 'host' })
+  const alone = client.next<PluginStatus[]>('host:plugins', (plugins) => {
+    const twins = plugins.filter(({ id }) => id === 'twin')
+    return twins.length === 1 && twins[0]?.state === 'running'
   })
-  await rm(join(host.pluginDir, 'studio'), { recursive: true })
-  await host.reached('rival', 'running')
-  t.notOk(host.host.status().some(({ id }) => id === 'studio'))
+  await rm(join(host.pluginDir, 'twin'), { recursive: true })
+  await alone
 })
 
 void t.test('a plugin that fails is tried again, and several failures at once are one', async (t) => {
