@@ -28,7 +28,7 @@ export async function budgets() {
 export function table(rows) {
   const width = Math.max(...rows.map(({ what }) => what.length))
   return [
-    'code lines'.padEnd(width) + '   have   most',
+    `${'code lines'.padEnd(width)}   have   most`,
     ...rows.map(({ what, lines, most }) => `${what.padEnd(width)} ${String(lines).padStart(6)} ${String(most).padStart(6)}`),
   ].join('\n')
 }

@@ -40,6 +40,8 @@ async function line(child: ChildProcess, pattern: RegExp): Promise<string> {
   throw new Error(`It ended and said:\n${said.join('\n')}`)
 }
 
+t.setTimeout(300_000) // npm's registry may be slow
+
 void t.test('the packed tarball', async (t) => {
   // Outside the repository: nothing of its node_modules is in reach.
   const dir = await mkdtemp(join(tmpdir(), 'patchbay-pack-'))
