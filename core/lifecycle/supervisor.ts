@@ -57,10 +57,11 @@ export class Supervisor {
     for (const [dir] of gone) this.#units.delete(dir)
     await Promise.all(gone.map(([, unit]) => unit.remove()))
     this.meet(this.#found)
-    if (gone.length > 0) this.#changed()
     await Promise.all(this.#found.map((item) => this.#units.get(item.dir)?.update(item, this.#wish(item))))
     // What one has given up, a name or a namespace, another may have waited for.
     await Promise.all([...this.#units.values()].map((unit) => unit.converge()))
+    // Also what is no change of a state: one is gone, or the code of one has changed.
+    this.#changed()
   }
 
   /** Stops all. */

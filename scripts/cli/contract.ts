@@ -2,12 +2,18 @@ import { resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { provideApi } from '../../core/process/loader.ts'
 
-/** Evaluates a module and prints the one contract it exports as JSON: a build step for plugins that write theirs in TypeScript. */
+/** Evaluates a module and prints the one contract, or the contract of the one plugin, that it exports: a build step for plugins in TypeScript. */
 export async function contract([file]: string[]): Promise<void> {
   if (!file) throw new Error('Name the module that exports the contract.')
   provideApi(new URL('./plugin.js', import.meta.url).href)
   const exported = Object.values((await import(pathToFileURL(resolve(file)).href)) as object) as unknown[]
-  const contracts = exported.filter((value) => typeof value === 'object' && value !== null && 'id' in value)
-  if (contracts.length !== 1) throw new Error(`${file} exports ${contracts.length} contracts; it should export one.`)
-  process.stdout.write(`${JSON.stringify(contracts[0], undefined, 2)}\n`)
+  const contracts = new Set(exported.flatMap(contractOf))
+  if (contracts.size !== 1) throw new Error(`${file} exports ${contracts.size} contracts; it should export one.`)
+  process.stdout.write(`${JSON.stringify([...contracts][0], undefined, 2)}\n`)
+}
+
+function contractOf(value: unknown): object[] {
+  if (typeof value !== 'object' || value === null) return []
+  if ('contract' in value) return contractOf(value.contract)
+  return 'id' in value ? [value] : []
 }
