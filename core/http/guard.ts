@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http'
 import { isIP } from 'node:net'
 import proxyAddr from '@fastify/proxy-addr'
-import { hostName, isForwarded, isLoopback } from '../auth/address.ts'
+import { hostName, isLoopback } from '../auth/address.ts'
 
 export interface GuardSettings {
   readonly publicUrl?: string
@@ -28,16 +28,13 @@ export class Guard {
     return proxyAddr(request, this.#isTrusted()) ?? request.socket.remoteAddress ?? ''
   }
 
-  /** True if a proxy that is not listed, or any other, passed this on. */
-  isForwarded(request: IncomingMessage): boolean {
-    return isForwarded(request.headers)
-  }
-
   /** Why this request is not served, or undefined. */
   problem(request: IncomingMessage): string | undefined {
     if (!this.#knowsHost(request)) return 'This Host is not one that host.json names (publicUrl, hosts).'
     const { origin } = request.headers
-    return origin === undefined || this.knowsOrigin(origin) ? undefined : 'This Origin is not one that host.json names (publicUrl, origins).'
+    return origin === undefined || this.knowsOrigin(origin)
+      ? undefined
+      : 'This Origin is not one that host.json names (publicUrl, origins).'
   }
 
   knowsOrigin(origin: string): boolean {
@@ -52,14 +49,15 @@ export class Guard {
     const name = hostName(request.headers.host ?? '')
     if (name === undefined) return false
     const { publicUrl, hosts } = this.#settings()
-    if (isLocalName(name) || hosts.includes(name) || (publicUrl !== undefined && new URL(publicUrl).hostname === name)) return true
+    if (isLocalName(name) || hosts.includes(name) || (publicUrl && hostName(new URL(publicUrl).host) === name)) return true
     // An address is no name that could be rebound; it is ours if the request arrived at it.
     return isIP(name) !== 0 && name === request.socket.localAddress?.replace(/^::ffff:/, '')
   }
 
   #isTrusted(): Trust {
     const { trustedProxies } = this.#settings()
-    if (this.#trust?.proxies !== trustedProxies) this.#trust = { proxies: trustedProxies, isTrusted: proxyAddr.compile([...trustedProxies]) }
+    if (this.#trust?.proxies !== trustedProxies)
+      this.#trust = { proxies: trustedProxies, isTrusted: proxyAddr.compile([...trustedProxies]) }
     return this.#trust.isTrusted
   }
 }

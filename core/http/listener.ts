@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import type { Server as HttpServer } from 'node:http'
-import { createServer, type AddressInfo, type Server, type Socket } from 'node:net'
-import { createServer as createTlsServer } from 'node:tls'
+import { type AddressInfo, createServer, type Server, type Socket } from 'node:net'
+import { createServer as createTlsServer, Server as TlsServer } from 'node:tls'
 
 export interface ListenSettings {
   readonly address: string
@@ -27,34 +27,31 @@ export class Listener {
   /** Where it listens, such as `http://127.0.0.1:8080`. */
   get url(): string {
     const { address, port } = this.#server?.address() as AddressInfo
-    const host = address.includes(':') ? `[${address}]` : address
-    return `${this.#settings.includes('"tls"') ? 'https' : 'http'}://${host}:${port}`
+    return `${this.#server instanceof TlsServer ? 'https' : 'http'}://${address.includes(':') ? `[${address}]` : address}:${port}`
   }
 
   /** Listens as told; what was listened on before is let go once the new place is taken. Rejects with Node's error. */
   async listen({ address, port, tls }: ListenSettings): Promise<void> {
     const settings = JSON.stringify({ address, port, tls })
     if (settings === this.#settings) return
+    const files = tls && { cert: await readFile(tls.cert), key: await readFile(tls.key) }
     const accept = (socket: Socket) => void this.#http.emit('connection', socket)
-    const server = tls
-      ? createTlsServer({ cert: await readFile(tls.cert), key: await readFile(tls.key) }, accept)
-      : createServer({ noDelay: true }, accept)
+    const server = files ? createTlsServer({ ...files, noDelay: true }, accept) : createServer({ noDelay: true }, accept)
     const before = this.#server
-    const sameDoor = before && (before.address() as AddressInfo).port === port
-    if (sameDoor) await this.close()
-    await new Promise<void>((resolve, reject) => server.once('error', reject).listen(port, address, () => resolve()))
+    // One port can be listened on once; another is taken first.
+    if ((before?.address() as AddressInfo | undefined)?.port === port) this.close()
+    await new Promise<void>((resolve, reject) => server.once('error', reject).listen(port, address, resolve))
+    // From here on it is a connection that could not be accepted, for want of descriptors: the next may fare better.
     server.on('error', () => {})
-    if (before && !sameDoor) before.close()
+    if (this.#server) this.close()
     this.#server = server
     this.#settings = settings
   }
 
-  /** Stops listening; open connections are the HTTP server's. */
-  async close(): Promise<void> {
-    const server = this.#server
+  /** Stops listening, at once; open connections are the HTTP server's. */
+  close(): void {
+    this.#server?.close()
     this.#server = undefined
     this.#settings = ''
-    // close() calls back only when every connection is gone: what matters here is that the port is free, which it is at once.
-    server?.close()
   }
 }

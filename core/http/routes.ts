@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto'
-import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import type { FastifyInstance, FastifyReply } from 'fastify'
+import { isForwarded } from '../auth/address.ts'
 import { type Identity, Refusal } from '../auth/identity.ts'
 import type { OneTimeLinks } from '../auth/one-time-link.ts'
 import type { Session, Sessions } from '../auth/sessions.ts'
@@ -30,8 +31,7 @@ export function addRoutes(app: FastifyInstance, parts: RouteParts): void {
   app.addHook('onRequest', async (request, reply) => {
     reply.headers({ 'X-Content-Type-Options': 'nosniff', 'Referrer-Policy': 'no-referrer', 'Cache-Control': 'no-store' })
     const problem = guard.problem(request.raw)
-    if (problem) return refuse(reply, 403, problem)
-    return undefined
+    return problem ? refuse(reply, 403, problem) : undefined
   })
   app.setNotFoundHandler((_request, reply) => refuse(reply, 404, 'There is nothing here.'))
   app.setErrorHandler((error: { statusCode?: number; message: string }, request, reply) => {
@@ -42,8 +42,27 @@ export function addRoutes(app: FastifyInstance, parts: RouteParts): void {
 
   app.get('/healthz', async () => ({ status: 'ok' }))
   app.get('/readyz', async (_request, reply) => reply.code(parts.isReady() ? 200 : 503).send({ ready: parts.isReady() }))
-  app.get('/plugins', async (request, reply) => (authenticated(request, reply) ? parts.overview() : reply))
-  app.get('/login', async (_request, reply) => reply.header('Content-Security-Policy', policy).type('text/html; charset=utf-8').send(loginPage))
+  app.get('/plugins', async (request, reply) => {
+    try {
+      const [scheme, token] = (request.headers.authorization ?? '').split(' ')
+      if (scheme?.toLowerCase() !== 'bearer')
+        throw new Refusal('AUTH_REQUIRED', 'Send your session token as Authorization: Bearer …')
+      const session = sessions.check(token, guard.addressOf(request.raw))
+      if (parts.rolesOf(session).length === 0) throw new Refusal('ACCESS_DENIED', 'You may not enter this machine.')
+      return parts.overview()
+    } catch (error) {
+      if (!(error instanceof Refusal)) throw error
+      return refuse(
+        reply.header('WWW-Authenticate', 'Bearer'),
+        error.code === 'ACCESS_DENIED' ? 403 : 401,
+        error.data.reason,
+        error.code,
+      )
+    }
+  })
+  app.get('/login', async (_request, reply) =>
+    reply.header('Content-Security-Policy', policy).type('text/html; charset=utf-8').send(loginPage),
+  )
 
   app.post('/login', { bodyLimit: 1024 }, async (request, reply) => {
     const { raw } = request
@@ -52,7 +71,7 @@ export function addRoutes(app: FastifyInstance, parts: RouteParts): void {
     try {
       const code = (request.body as { code?: unknown } | null | undefined)?.code
       const { host = '' } = raw.headers
-      const identity = links.redeem(code, { peer: raw.socket.remoteAddress ?? '', host, forwarded: guard.isForwarded(raw) })
+      const identity = links.redeem(code, { peer: raw.socket.remoteAddress ?? '', host, forwarded: isForwarded(raw.headers) })
       const { session, token } = sessions.create(identity)
       parts.onLogin(session, address)
       return { sessionToken: token }
@@ -62,22 +81,6 @@ export function addRoutes(app: FastifyInstance, parts: RouteParts): void {
       return refuse(reply, 401, error.data.reason)
     }
   })
-
-  /** The user behind `Authorization: Bearer <session token>`; answers the request itself if there is none. */
-  function authenticated(request: FastifyRequest, reply: FastifyReply): Session | undefined {
-    const [scheme, token] = (request.headers.authorization ?? '').split(' ')
-    try {
-      if (scheme?.toLowerCase() !== 'bearer') throw new Refusal('AUTH_REQUIRED', 'Send your session token as Authorization: Bearer …')
-      const session = sessions.check(token, guard.addressOf(request.raw))
-      if (parts.rolesOf(session).length === 0) throw new Refusal('ACCESS_DENIED', 'You may not enter this machine.')
-      return session
-    } catch (error) {
-      if (!(error instanceof Refusal)) throw error
-      void reply.header('WWW-Authenticate', 'Bearer')
-      void refuse(reply, error.code === 'ACCESS_DENIED' ? 403 : 401, error.data.reason, error.code)
-      return undefined
-    }
-  }
 }
 
 function refuse(reply: FastifyReply, status: number, error: string, code?: string): FastifyReply {
@@ -87,6 +90,11 @@ function refuse(reply: FastifyReply, status: number, error: string, code?: strin
 /** Nothing but the page's own script and style, by their hashes. */
 function contentPolicy(page: string): string {
   const hashes = (tag: string) =>
-    [...page.matchAll(new RegExp(`<${tag}>([^]*?)</${tag}>`, 'g'))].map(([, text]) => `'sha256-${createHash('sha256').update(text ?? '').digest('base64')}'`)
+    [...page.matchAll(new RegExp(`<${tag}>([^]*?)</${tag}>`, 'g'))].map(
+      ([, text]) =>
+        `'sha256-${createHash('sha256')
+          .update(text ?? '')
+          .digest('base64')}'`,
+    )
   return `default-src 'none'; script-src ${hashes('script').join(' ')}; style-src ${hashes('style').join(' ')}; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'`
 }

@@ -94,8 +94,8 @@ export class Hub {
     if (module.subscribers.has(client)) return
     module.subscribers.add(client)
     client.subscriptions.add(module)
-    this.sendSnapshots(client, module)
     void client.socket.join(module.room)
+    this.sendSnapshots(client, module)
     if (module.subscribers.size === 1) module.audience?.first()
     module.audience?.joined()
   }

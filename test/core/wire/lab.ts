@@ -1,3 +1,4 @@
+import { connect, type Socket as NetSocket } from 'node:net'
 import { io, type Socket } from 'socket.io-client'
 import type { Test } from 'tap'
 import type { Call, CodedError, Context, Target } from '../../../core/plugin/context.ts'
@@ -118,5 +119,82 @@ export async function until(isSo: () => unknown, what = 'it did not come to pass
   while (!isSo()) {
     if (Date.now() > end) throw new Error(what)
     await new Promise((resolve) => setTimeout(resolve, 2))
+  }
+}
+
+const upgrade = [
+  'Connection: Upgrade',
+  'Upgrade: websocket',
+  'Sec-WebSocket-Version: 13',
+  'Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==',
+  '',
+  '',
+].join('\r\n')
+
+/** An Engine.IO connection by hand: it says whatever it is told, answers no ping, and leaves when it is asked to. */
+export class RawSocket {
+  isOpen = true
+  readonly tcp: NetSocket
+  readonly closed: Promise<void>
+  /** Text messages of the server that fit into a single read. */
+  readonly heard: string[] = []
+
+  private constructor(url: string) {
+    const { port, hostname, host } = new URL(url)
+    this.tcp = connect(Number(port), hostname)
+    this.closed = new Promise((resolve) =>
+      this.tcp.once('close', () => {
+        this.isOpen = false
+        resolve()
+      }),
+    )
+    this.tcp.on('error', () => {}) // that it closes is what tests wait for
+    this.tcp.write(`GET /socket.io/?EIO=4&transport=websocket HTTP/1.1\r\nHost: ${host}\r\n${upgrade}`)
+  }
+
+  static async open(t: Test, url: string): Promise<RawSocket> {
+    const socket = new RawSocket(url)
+    t.teardown(() => socket.tcp.destroy())
+    await once(socket.tcp as unknown as Socket, 'data')
+    socket.tcp.on('data', (chunk) => socket.#read(chunk))
+    return socket
+  }
+
+  /** A text frame, or with `opcode` another. */
+  send(content: string | Buffer, opcode = 1): void {
+    const bytes = Buffer.from(content)
+    const { length } = bytes
+    const header = Buffer.alloc(length < 126 ? 6 : length < 65_536 ? 8 : 14)
+    header[0] = 0x80 | opcode
+    header[1] = 0x80 | (length < 126 ? length : length < 65_536 ? 126 : 127)
+    if (length >= 65_536) header.writeBigUInt64BE(BigInt(length), 2)
+    else if (length >= 126) header.writeUInt16BE(length, 2)
+    this.tcp.write(Buffer.concat([header, bytes])) // the mask is zero
+  }
+
+  /** Resolves with the first text that fits. */
+  async hears(pattern: RegExp): Promise<string> {
+    await until(() => this.heard.some((text) => pattern.test(text)), `did not hear ${pattern}`)
+    return this.heard.find((text) => pattern.test(text)) as string
+  }
+
+  /** Logs in, and subscribes to nothing. */
+  static async login(t: Test, host: TestHost, id: number): Promise<RawSocket> {
+    const socket = await RawSocket.open(t, host.url)
+    socket.send(`40${JSON.stringify({ initData: host.initData(id) })}`)
+    await socket.hears(/^42\["auth:success"/)
+    return socket
+  }
+
+  #read(chunk: Buffer): void {
+    for (let at = 0; at + 2 <= chunk.length; ) {
+      const short = (chunk[at + 1] as number) & 0x7f
+      const start = at + (short < 126 ? 2 : short === 126 ? 4 : 10)
+      if (start > chunk.length) return
+      const length = short < 126 ? short : short === 126 ? chunk.readUInt16BE(at + 2) : Number(chunk.readBigUInt64BE(at + 2))
+      if (chunk[at] === 0x81) this.heard.push(chunk.toString('utf8', start, start + length))
+      else if (chunk[at] === 0x88) this.tcp.end()
+      at = start + length
+    }
   }
 }
