@@ -1,4 +1,6 @@
 import { connect, type Socket as NetSocket } from 'node:net'
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
 import { io, type Socket } from 'socket.io-client'
 import type { Test } from 'tap'
 import type { Call, CodedError, Context, Target } from '../../../core/plugin/context.ts'
@@ -51,8 +53,8 @@ export default definePlugin(contract, { start: (context) => globalThis.labStarts
   const dir = t.testdir(Object.fromEntries(packages))
   const host = await startTestHost({ ...options, plugins: plugins.map(({ contract }) => `${dir}/${contract.id}`) })
   t.teardown(() => host.stop())
-  for (const { contract } of plugins) {
-    const { state, reason } = await host.reached(contract.id, 'running', 'failed')
+  for (const id of ['host', ...plugins.map(({ contract }) => contract.id)]) {
+    const { state, reason } = await host.reached(id, 'running', 'failed')
     if (state === 'failed') throw new Error(reason)
   }
   return host
@@ -111,6 +113,16 @@ export function hear({ socket }: Pick<TestClient, 'socket'>): Array<[event: stri
   const heard: Array<[string, Heard]> = []
   socket.onAny((event, payload) => heard.push([event, payload]))
   return heard
+}
+
+setFlagsFromString('--expose-gc')
+const collectGarbage = runInNewContext('gc') as () => void
+
+/** Bytes in use once all garbage is collected. */
+export function memory(): number {
+  collectGarbage()
+  const { heapUsed, external } = process.memoryUsage()
+  return heapUsed + external
 }
 
 /** Resolves once it is so. */
