@@ -28,7 +28,7 @@ export async function main({ root, commandName, printLink }: MainOptions): Promi
     const { botToken } = await readSecrets(process.env)
     // Nothing that this process starts is to inherit it.
     delete process.env.TELEGRAM_BOT_TOKEN
-    const log = createLog(config.host.log.level, process.stdout)
+    const log = createLog(config.host.log.level, process.stdout, botToken)
     const host = new Host({
       config,
       dataDir,
@@ -55,6 +55,7 @@ function handleProcess(host: Host, log: ReturnType<typeof createLog>): void {
   const stop = async (exitCode: number) => {
     if (isStopping) return
     isStopping = true
+    process.exitCode = exitCode
     setTimeout(() => process.exit(exitCode || 1), stopMs).unref()
     await host.stop()
     process.exit(exitCode)

@@ -1,4 +1,4 @@
-import { createHmac, randomBytes } from 'node:crypto'
+import { randomBytes } from 'node:crypto'
 import { existsSync } from 'node:fs'
 import { cp, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -10,6 +10,7 @@ import { Config } from '../config/config.ts'
 import { Host } from '../host.ts'
 import { createLog } from '../log.ts'
 import type { PluginStatus } from '../plugin/capabilities.ts'
+import { signedInitData } from './init-data.ts'
 
 export interface TestHostOptions {
   /** Directories of plugin packages under test; each is copied, switched on and runs as a third party's. */
@@ -80,7 +81,8 @@ export async function startTestHost(options: TestHostOptions = {}): Promise<Test
   await mkdir(configDir)
   await mkdir(pluginDir, { recursive: true })
   const users: Record<string, string> = {}
-  const writeConfig = (file: string, content: object) => writeFile(join(configDir, `${file}.json`), JSON.stringify(content), { mode: 0o600 })
+  const writeConfig = (file: string, content: object) =>
+    writeFile(join(configDir, `${file}.json`), JSON.stringify(content), { mode: 0o600 })
 
   const entries = knownBuiltins.map((id): [string, object] => [
     id,
@@ -115,14 +117,7 @@ export async function startTestHost(options: TestHostOptions = {}): Promise<Test
   const sockets = new Set<Socket>()
   let nextUser = 1000
 
-  const initData = (id: number, fields: Readonly<Record<string, string>> = {}) => {
-    const user = JSON.stringify({ id, first_name: `Test ${id}` })
-    const pairs = { auth_date: String(Math.floor(Date.now() / 1000)), user, ...fields }
-    const text = Object.entries(pairs).map(([key, value]) => `${key}=${value}`)
-    const secret = createHmac('sha256', 'WebAppData').update(botToken).digest()
-    const hash = createHmac('sha256', secret).update(text.sort().join('\n')).digest('hex')
-    return new URLSearchParams({ ...pairs, hash }).toString()
-  }
+  const initData: TestHost['initData'] = (id, fields) => signedInitData(botToken, id, fields)
   const allow = (id: number, role: string) => {
     users[id] = role
     return config.update('access', ['users', String(id)], role)

@@ -1,0 +1,101 @@
+import { mkdir, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import t, { type Test } from 'tap'
+import { conformance } from '../../../core/testing/conformance.ts'
+import { temporary } from '../lifecycle/lab.ts'
+
+const good = {
+  contract: {
+    id: 'probe',
+    commands: { 'probe:set': { payload: { type: 'object', additionalProperties: false }, rate: { max: 1, windowMs: 60_000 } } },
+    events: { 'probe:value': { payload: { type: 'integer' }, retained: true } },
+    errors: { PROBE_LOST: 'The probe is lost.' },
+  } as object,
+  /** What the code says of itself. */
+  declared: 'contract',
+  readme: '`probe:set`, `probe:value`, `PROBE_LOST`',
+  start: `ctx.handle('probe:set', () => undefined)
+    ctx.whileSubscribed((watch) => {
+      const timer = setInterval(() => watch.publish('probe:value', 1), 1000)
+      return () => clearInterval(timer)
+    })`,
+}
+type Probe = typeof good
+
+async function write(t: Test, { contract, declared, readme, start }: Probe): Promise<string> {
+  const dir = join(await temporary(t), 'probe')
+  await mkdir(dir)
+  const manifest = { name: 'probe', version: '1.0.0', type: 'module', patchbay: { api: 1, contract: './contract.json' } }
+  const code = `import { spawn } from 'node:child_process'
+import { openSync } from 'node:fs'
+import { createServer } from 'node:net'
+import { definePlugin } from 'patchbay/plugin'
+import contract from './contract.json' with { type: 'json' }
+export default definePlugin(${declared}, { async start(ctx) {
+${start}
+} })
+`
+  const files = {
+    'package.json': JSON.stringify(manifest),
+    'contract.json': JSON.stringify(contract),
+    'index.js': code,
+    'README.md': readme,
+  }
+  for (const [name, text] of Object.entries(files)) await writeFile(join(dir, name), text)
+  return dir
+}
+
+/** Runs the checks whose names fit and returns why they failed. */
+async function failures(dir: string, which = /./): Promise<string[]> {
+  const messages: string[] = []
+  const test = (name: string, body: () => Promise<void>) =>
+    which.test(name) && body().catch((error: Error) => void messages.push(`${name}: ${error.message}`))
+  await conformance({ test }, { dir })
+  return messages
+}
+
+void t.test('a good plugin passes every check', async (t) => {
+  t.same(await failures(await write(t, good)), [])
+})
+
+const bad: ReadonlyArray<[what: string, check: RegExp, probe: Partial<Probe>, why: RegExp]> = [
+  ['has a command that its README does not name', /README/, { readme: '`probe:value` `PROBE_LOST` probe:set' }, /probe:set/],
+  ['has an event that its README does not name', /README/, { readme: '`probe:set` `PROBE_LOST`' }, /probe:value/],
+  ['has an error code that its README does not name', /README/, { readme: '`probe:set` `probe:value`' }, /PROBE_LOST/],
+  ['declares something else in its code', /declares/, { declared: "{ ...contract, description: 'other' }" }, /other/],
+  ['does not start', /starts/, { start: "throw new Error('no probe')" }, /it is failed: no probe/],
+  ['leaves a timer behind', /starts/, { start: `${good.start}; setInterval(() => {}, 1e6).unref()` }, /Timeout/],
+  ['leaves a server behind', /starts/, { start: `${good.start}; createServer().listen(0).unref()` }, /TCPSERVERWRAP/],
+  ['leaves a program behind', /starts/, { start: `${good.start}; spawn('sleep', ['3']).unref()` }, /PROCESSWRAP/],
+  ['leaves a file open', /starts/, { start: `${good.start}; openSync('/dev/null')` }, /descriptors/],
+  ['leaves a listener behind', /starts/, { start: `${good.start}; process.on('SIGUSR2', () => {})` }, /listeners/],
+  ['throws when it stops', /starts/, { start: `${good.start}; ctx.own(() => { throw new Error('stuck') })` }, /a release failed/],
+  [
+    'has a command that takes anything',
+    /refuses/,
+    { contract: { id: 'probe', commands: { 'probe:set': { payload: {} } } } },
+    /probe:set takes anything/,
+  ],
+  [
+    'fails where there is no system bus',
+    /missing/,
+    {
+      contract: { id: 'probe', capabilities: { dbus: ['org.example'] } },
+      start: "await ctx.dbus.call({ service: 'org.example', path: '/', interface: 'org.example', method: 'Go' })",
+    },
+    /without a system bus it fails/,
+  ],
+  [
+    'keeps a timer of every subscription',
+    /cycles/,
+    { start: `${good.start}; ctx.onSubscribe(() => void setInterval(() => {}, 1e6).unref())` },
+    /Timeout/,
+  ],
+]
+
+for (const [what, check, probe, why] of bad)
+  void t.test(`a plugin that ${what} is caught`, async (t) => {
+    const [message = 'nothing was caught', ...more] = await failures(await write(t, { ...good, ...probe }), check)
+    t.match(message, why)
+    t.same(more, [])
+  })
