@@ -170,8 +170,9 @@ export async function connected(socket: Socket): Promise<TestClient> {
       }
       socket.on(event, listen)
     })
-  const refused = new Promise<never>((_, reject) => socket.once('connect_error', reject))
-  const { sessionToken } = await Promise.race([next<{ sessionToken: string }>('auth:success'), refused])
+  const { sessionToken } = await new Promise<{ sessionToken: string }>((resolve, reject) => {
+    socket.once('auth:success', resolve).once('connect_error', reject)
+  })
   const ask = (command: string, payload?: unknown) =>
     socket.timeout(deadlineMs).emitWithAck(command, ...(payload === undefined ? [] : [payload])) as Promise<Answer>
   return { socket, sessionToken, ask, next }

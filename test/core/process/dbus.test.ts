@@ -1,8 +1,9 @@
 import { execFile } from 'node:child_process'
+import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import { EventEmitter, once } from 'node:events'
-import { mkdirSync, rmSync } from 'node:fs'
-import { createServer, type Socket } from 'node:net'
-import { dirname } from 'node:path'
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
+import { createConnection, createServer, type Socket } from 'node:net'
+import { dirname, join } from 'node:path'
 import { promisify } from 'node:util'
 import t, { type Test } from 'tap'
 import { createDBus, SystemBus } from '../../../core/process/dbus.ts'
@@ -25,6 +26,23 @@ async function refusal(call: Promise<unknown>): Promise<{ name: string; message:
     (error: Error & { dbusName: string }) => error,
   )
   return { name: dbusName.replace('org.freedesktop.DBus.Error.', ''), message }
+}
+
+/** A socket of the test's own in front of a bus. */
+async function proxy(t: Test, { directory, socket }: PrivateBus) {
+  const path = join(directory, 'front')
+  const connections: Socket[] = []
+  const server = createServer((front) => {
+    const back = createConnection(socket)
+    connections.push(front)
+    for (const side of [front, back]) side.on('error', () => undefined)
+    front.pipe(back).pipe(front)
+    front.on('close', () => back.destroy())
+    back.on('close', () => front.destroy())
+  }).listen(path)
+  t.teardown(() => server.close())
+  await once(server, 'listening')
+  return { address: `unix:path=${path}`, server, connections }
 }
 
 /** Collects what a watch tells, and lets a test await it. */
@@ -79,8 +97,14 @@ void t.test('an argument that does not fit its signature is refused here, and co
   const bus = systemBus(t, privateBus.address)
   const { told, until } = watcher(bus)
   await until(false)
+  let open = 0
+  const calls = { start: () => void open++, end: () => void open-- }
+  const traces = Object.entries(calls).map(([event, count]) => [`tracing:dbus:call:${event}`, count] as const)
+  for (const [channel, count] of traces) subscribe(channel, count)
+  t.teardown(() => traces.forEach(([channel, count]) => void unsubscribe(channel, count)))
   const misfit = bus.call({ ...daemon, method: 'NameHasOwner', signature: 's', args: [5] })
   t.match(await refusal(misfit), { name: 'InvalidArgs', message: '5' })
+  t.equal(open, 0, 'and the library keeps nothing of it')
   await serve(privateBus, name, {})
   await until(true)
   t.same(told, [false, true], 'the watch was not interrupted')
@@ -185,6 +209,8 @@ void t.test('other names are not told of, and a forged signal is not believed', 
   const bus = systemBus(t, privateBus.address)
   const { told, until } = watcher(bus)
   await until(false)
+  const other = watcher(bus, 'org.example.Other')
+  await other.until(false)
   const forger = await privateBus.client()
   for (const destination of await privateBus.strangers()) {
     const forged = {
@@ -201,7 +227,60 @@ void t.test('other names are not told of, and a forged signal is not believed', 
   t.same(told, [false])
   await serve(privateBus, name, {})
   await until(true)
-  t.same(told, [false, true])
+  t.same(
+    [told, other.told],
+    [
+      [false, true],
+      [false, true],
+    ],
+  )
+})
+
+void t.test('a watch that is released at once tells nothing, and a watch that is released costs the bus nothing', async (t) => {
+  const privateBus = await new PrivateBus(t).start('<limit name="max_match_rules_per_connection">3</limit>')
+  const bus = systemBus(t, privateBus.address)
+  const { told, until } = watcher(bus)
+  await until(false)
+  for (let i = 0; i < 5; i++) {
+    const short = watcher(bus, `org.example.N${i}`)
+    short.release()
+    await bus.isAvailable(name)
+    t.same(short.told, [])
+  }
+  const other = watcher(bus, 'org.example.Other')
+  await other.until(false)
+  await serve(privateBus, 'org.example.Other', {})
+  await other.until(true)
+  t.same(told, [false])
+})
+
+void t.test('nothing is told after the host closed its connection', async (t) => {
+  const privateBus = await new PrivateBus(t).start()
+  const bus = systemBus(t, privateBus.address)
+  const { told, until } = watcher(bus)
+  await until(false)
+  bus.close()
+  while ((await privateBus.strangers()).length > 0) await new Promise(setImmediate)
+  await serve(privateBus, name, {})
+  await bus.isAvailable(name)
+  t.same(told, [false])
+})
+
+void t.test('a message from anyone that cannot be understood does no harm', async (t) => {
+  const privateBus = await new PrivateBus(t).start()
+  const bus = systemBus(t, privateBus.address)
+  const { told, until } = watcher(bus)
+  await until(false)
+  const forger = await privateBus.client()
+  for (const destination of await privateBus.strangers()) {
+    for (const member of ['Get', 'Set', 'GetAll']) {
+      const message = { destination, path: '/', interface: 'org.freedesktop.DBus.Properties', member }
+      forger.connection.message({ type: 1, serial: forger.serial++, ...message })
+    }
+  }
+  await serve(privateBus, name, {})
+  await until(true)
+  t.same(told, [false, true], 'the connection was not lost')
 })
 
 void t.test('a watch says its piece again when what the bus can start changed', async (t) => {
@@ -230,6 +309,88 @@ void t.test('a watch survives a restart of the bus and asks anew', async (t) => 
   t.equal(told[0], true)
 })
 
+void t.test('a watch tells of a bus that goes also when nobody had the name', async (t) => {
+  const privateBus = await new PrivateBus(t).start()
+  const { told, until, next } = watcher(systemBus(t, privateBus.address))
+  await until(false)
+  const again = next()
+  await privateBus.stop()
+  await again
+  t.same(told, [false, false])
+})
+
+void t.test('a bus that is replaced behind a socket that stays is found again each time without delay', async (t) => {
+  const privateBus = await new PrivateBus(t).start()
+  const front = await proxy(t, privateBus)
+  await serve(privateBus, name, {})
+  const { until } = watcher(systemBus(t, front.address))
+  for (let i = 0; i < 10; i++) {
+    await until(true)
+    for (const connection of front.connections) connection.destroy()
+    await until(false)
+  }
+  await until(true)
+  t.equal(front.connections.length, 11)
+})
+
+void t.test(
+  'a connection that nobody waits for any more when it opens, or that the bus does not accept, is closed',
+  async (t) => {
+    const privateBus = await new PrivateBus(t).start('<limit name="max_completed_connections">1</limit>')
+    const front = await proxy(t, privateBus)
+    const bus = systemBus(t, front.address)
+    privateBus.pause()
+    const arrived = once(front.server, 'connection')
+    await refusal(bus.call({ ...daemon, method: 'ListNames', timeoutMs: 50 }))
+    await arrived
+    const [connection] = front.connections
+    t.equal(connection?.destroyed, false)
+    privateBus.resume()
+    await once(connection as Socket, 'close')
+    await privateBus.client()
+    const refused = once(front.server, 'connection')
+    await refusal(bus.isAvailable(name))
+    await refused
+    const second = front.connections[1] as Socket
+    if (!second.destroyed) await once(second, 'close')
+  },
+)
+
+void t.test('a bus that does not believe who we are says so at once, and is asked no second way', async (t) => {
+  const privateBus = new PrivateBus(t)
+  let heard = ''
+  const server = createServer((socket) => {
+    socket.setEncoding('utf8').on('data', (text) => {
+      heard += text
+      socket.write('REJECTED EXTERNAL\r\n')
+    })
+  }).listen(privateBus.socket)
+  t.teardown(() => server.close())
+  await once(server, 'listening')
+  t.match(await refusal(systemBus(t, privateBus.address).isAvailable(name)), { name: 'Disconnected', message: 'REJECTED' })
+  t.equal(heard.split('AUTH').length, 2)
+})
+
+void t.test('a bus that is away is not tried again for a call that failed, nor for a watch that was released', async (t) => {
+  const privateBus = new PrivateBus(t)
+  const bus = systemBus(t, privateBus.address)
+  const { until, release } = watcher(bus)
+  await until(false)
+  release()
+  let count = 0
+  const server = createServer((socket) => {
+    count++
+    socket.destroy()
+  }).listen(privateBus.socket)
+  t.teardown(() => server.close())
+  await once(server, 'listening')
+  await refusal(bus.isAvailable(name))
+  const other = watcher(systemBus(t, privateBus.address))
+  for (let i = 0; i < 3; i++) await once(server, 'connection')
+  other.release()
+  t.equal(count, 4, 'one call, and three tries of another watch')
+})
+
 void t.test('a watch notices a bus that appears later, also when the directory of its socket does', async (t) => {
   const privateBus = new PrivateBus(t)
   const run = dirname(privateBus.socket)
@@ -250,11 +411,14 @@ void t.test('a bus that hangs up on us is tried again, ever more slowly, and at 
   const times: number[] = []
   const server = createServer((socket: Socket) => {
     times.push(performance.now())
+    writeFileSync(join(dirname(privateBus.socket), 'other'), '')
     socket.destroy()
   })
   const six = new Promise<void>((resolve) => server.on('connection', () => times.length === 6 && resolve()))
+  const bus = systemBus(t, privateBus.address)
+  watcher(bus).release()
   server.listen(privateBus.socket)
-  const { told, until } = watcher(systemBus(t, privateBus.address))
+  const { told, until } = watcher(bus)
   await six
   const gaps = times.slice(1).map((time, index) => time - (times[index] as number))
   t.ok(

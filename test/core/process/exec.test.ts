@@ -182,6 +182,16 @@ void t.test('what a program left running ends with it, and its output is not wai
   await dead(child)
 })
 
+void t.test('a program that got away from its group does not hold up the answer, nor the end of the host', async (t) => {
+  const module = JSON.stringify(new URL('../../../core/process/exec.ts', import.meta.url).href)
+  const script = `import { createExec } from ${module}
+    const run = createExec(['sh']).run('sh', ['-c', 'setsid sleep 20 & sleep 60'], { timeoutMs: 200 })
+    await run.catch(({ code }) => console.log(code))`
+  const args = ['--import=./scripts/strip-types.mjs', '--input-type=module', '--eval', script]
+  const { stdout } = await promisify(execFile)(process.execPath, args, { timeout: 15_000 })
+  t.equal(stdout, 'ETIMEDOUT\n')
+})
+
 void t.test('a run leaves nothing on a signal that lives on', async (t) => {
   const { signal } = new AbortController()
   let listeners = 0

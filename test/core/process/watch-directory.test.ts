@@ -1,5 +1,6 @@
 import { execFile } from 'node:child_process'
-import { chmodSync, mkdirSync, mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import fs, { chmodSync, mkdirSync, mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { syncBuiltinESMExports } from 'node:module'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
@@ -27,7 +28,7 @@ function watching(t: Test, ...parts: string[]) {
   t.teardown(() => clearInterval(alive))
   const until = async (event: string) => {
     while (!events.includes(event)) await new Promise<void>((resolve) => (wake = resolve))
-    events.length = 0
+    return events.splice(0)
   }
   return { root, directory, events, begin, until }
 }
@@ -56,6 +57,36 @@ void t.test('a directory that is missing is waited for, however much of its path
   writeFileSync(join(directory, 'a'), '')
   await until('a')
   t.notOk(events.includes('other'))
+})
+
+void t.test('once the directory is there, what happens above it is no concern any more', async (t) => {
+  const { root, directory, begin, until } = watching(t, 'x', 'y')
+  begin()
+  mkdirSync(directory, { recursive: true })
+  await until('itself')
+  chmodSync(join(root, 'x'), 0o700)
+  writeFileSync(join(directory, 'a'), '')
+  const before = await until('a')
+  t.same(new Set(before), new Set(['a']))
+})
+
+void t.test('a directory that appears in the moment before its parent is watched is not overlooked', async (t) => {
+  const { directory, begin, until } = watching(t, 'x', 'y')
+  const { watch } = fs
+  const restore = () => {
+    fs.watch = watch
+    syncBuiltinESMExports()
+  }
+  t.teardown(restore)
+  fs.watch = ((...args: Parameters<typeof watch>) => {
+    mkdirSync(directory, { recursive: true })
+    return watch(...args)
+  }) as typeof watch
+  syncBuiltinESMExports()
+  begin()
+  restore()
+  writeFileSync(join(directory, 'a'), '')
+  await until('a')
 })
 
 void t.test('a directory that is replaced by another of the same name is followed', async (t) => {

@@ -1,0 +1,56 @@
+import { Writable } from 'node:stream'
+import t from 'tap'
+import { createLog, printable } from '../../core/log.ts'
+
+function record(isTTY: boolean, secret?: string) {
+  const lines: string[] = []
+  const output = Object.assign(new Writable({ write: (chunk, _encoding, done) => void (lines.push(String(chunk)), done()) }), {
+    isTTY,
+  })
+  return { lines, log: createLog('info', output, secret) }
+}
+
+const evil = 'a\n\x1b[31mb\u202e\u2028\x9bc'
+
+void t.test('a line is one line of JSON without control or invisible characters, and reads back as it was', (t) => {
+  const { lines, log } = record(false)
+  log.child({ plugin: 'wifi' }).info({ ssid: evil }, evil)
+  const [line = ''] = lines
+  t.match(line, /^[\x20-\x7e]+\n$/)
+  t.match(JSON.parse(line), { level: 30, plugin: 'wifi', ssid: evil, msg: evil })
+  t.end()
+})
+
+void t.test('on a terminal it is for people: clock, level, who, what; errors with their stack', (t) => {
+  const { lines, log } = record(true)
+  log.child({ plugin: 'wifi' }).warn({ ssid: evil, count: 2 }, 'seen')
+  t.match(lines[0], /^\d\d:\d\d:\d\d warn {2}wifi: seen ssid=a\\u\{a\}\\u\{1b\}\[31mb\\u\{202e\}\\u\{2028\}\\u\{9b\}c count=2\n$/)
+  log.error({ err: Object.assign(new Error(evil), { code: 1 }) }, 'broken')
+  const [first, ...stack] = (lines[1] ?? '').split('\n')
+  t.match(first, /error host: broken$/)
+  t.match(stack.join('\n'), /\n {4}at /)
+  t.notMatch(lines[1], /[\x1b\u202e]/)
+  log.info('plain')
+  t.match(lines[2], /info {2}host: plain\n$/)
+  t.end()
+})
+
+void t.test('secrets are not written: neither under their names nor the one that is known, wherever it stands', (t) => {
+  for (const isTTY of [false, true]) {
+    const { lines, log } = record(isTTY, '123:token')
+    for (const key of ['token', 'sessionToken', 'initData', 'password', 'pin', 'secret', 'authorization', 'cookie'])
+      log.info({ [key]: 'open sesame', deep: { [key]: 'open sesame', deeper: { [key]: 'open sesame' } } })
+    log.error({ err: new Error('https://api.telegram.org/bot123:token/getMe') }, 'bot123:token')
+    t.equal(lines.length, 9)
+    t.notMatch(lines.join(''), 'open sesame')
+    t.notMatch(lines.join(''), '123:token')
+    t.match(lines[0], '[secret]')
+  }
+  t.end()
+})
+
+void t.test('printable leaves text as it is but for what is not seen', (t) => {
+  t.equal(printable('Zoë’s Wi-Fi 🛜'), 'Zoë’s Wi-Fi 🛜')
+  t.equal(printable('a\u200bb\u061c\u{e0041}'), 'a\\u{200b}b\\u{61c}\\u{e0041}')
+  t.end()
+})
