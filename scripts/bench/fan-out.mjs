@@ -9,7 +9,7 @@ export async function fanOut({ quick, profile }) {
   const auths = userIds.map((id) => ({ initData: initData(id) }))
   for (const [name, { url }] of Object.entries(servers)) await clients.connect(name, { url, auths, module: 'bench' })
 
-  const [rounds, times] = quick ? [3, 5] : [31, 8]
+  const [rounds, times] = quick ? [3, 5] : [101, 5]
   const once = async (name) => {
     const spent = await servers[name].cost(() => clients.fanOut(name, { event: 'bench:stats', command: 'bench:publish', times }))
     return spent / times / 1000

@@ -1,11 +1,22 @@
 // Preloaded into a server (--import): tells the bench what it costs.
-import { writeFileSync } from 'node:fs'
+import fs, { writeFileSync } from 'node:fs'
 import { Session } from 'node:inspector/promises'
+import { syncBuiltinESMExports } from 'node:module'
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 import { serve } from './remote.mjs'
 
 let session
+let reads = 0
+
+for (const name of ['readFileSync', 'openSync', 'readdirSync', 'statSync', 'existsSync']) {
+  const original = fs[name]
+  fs[name] = (...args) => {
+    reads++
+    return original(...args)
+  }
+}
+syncBuiltinESMExports()
 
 /** Microseconds between two of a profile's samples. */
 const samplingUs = 100
@@ -32,21 +43,12 @@ serve({
     await session.post('Profiler.start')
   },
 
-  /** Microseconds spent in functions of files whose URL contains `part` and what they called, up to calls of `until`. */
-  async stopProfile({ file, part, until } = {}) {
+  async stopProfile(file) {
     const { profile } = await session.post('Profiler.stop')
     session.disconnect()
-    if (file) writeFileSync(file, JSON.stringify(profile))
-    if (!part) return 0
-    const byId = new Map(profile.nodes.map((node) => [node.id, node]))
-    const inside = new Set()
-    const visit = (node, isInside) => {
-      const { url, functionName } = node.callFrame
-      const now = functionName !== until && (isInside || url.includes(part))
-      if (now) inside.add(node.id)
-      for (const child of node.children ?? []) visit(byId.get(child), now)
-    }
-    visit(profile.nodes[0], false)
-    return profile.samples.reduce((sum, id, index) => sum + (inside.has(id) ? profile.timeDeltas[index] : 0), 0)
+    writeFileSync(file, JSON.stringify(profile))
   },
+
+  /** How often a file or directory was read, synchronously, so far. */
+  reads: () => reads,
 })

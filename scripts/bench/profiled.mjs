@@ -7,5 +7,5 @@ export async function profiled(dir, server, name, work) {
   await mkdir(dir, { recursive: true })
   await server.ask('startProfile')
   await work()
-  await server.ask('stopProfile', { file: resolve(join(dir, `${name.replaceAll(' ', '-')}.cpuprofile`)) })
+  await server.ask('stopProfile', resolve(join(dir, `${name.replaceAll(' ', '-')}.cpuprofile`)))
 }

@@ -7,8 +7,7 @@ export function serve(functions) {
       process.send({ id, error: error.stack })
     }
   })
-  // A server must end by itself as it would without this, and must not outlive the bench.
-  process.channel.unref()
+  // Nothing outlives the bench.
   process.once('disconnect', () => process.exit())
 }
 
