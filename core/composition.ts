@@ -7,8 +7,6 @@ import { Access } from './auth/access.ts'
 import { OneTimeLinks } from './auth/one-time-link.ts'
 import { PatchbayPolicy } from './auth/patchbay-policy.ts'
 import { type Session, Sessions } from './auth/sessions.ts'
-import { SystemBus } from './process/dbus.ts'
-import { createCapabilities } from './process/capabilities.ts'
 import type { Config } from './config/config.ts'
 import { Control } from './http/control.ts'
 import { Guard } from './http/guard.ts'
@@ -16,6 +14,8 @@ import { Listener } from './http/listener.ts'
 import { createHostControl } from './lifecycle/host-control.ts'
 import { Supervisor } from './lifecycle/supervisor.ts'
 import { pace } from './lifecycle/unit.ts'
+import { createCapabilities } from './process/capabilities.ts'
+import { SystemBus } from './process/dbus.ts'
 import { Loader } from './process/loader.ts'
 import { Connections } from './wire/connections.ts'
 import { Door } from './wire/door.ts'
@@ -38,6 +38,8 @@ export interface Options {
   readonly commandName: string
   /** Checks what plugins answer and publish against their contracts. */
   readonly development: boolean
+  /** Where the system bus is; by default where D-Bus says. */
+  readonly busAddress?: string
   /** Other deadlines for the plugins than the usual. */
   readonly pace?: Partial<typeof pace>
 }
@@ -104,7 +106,7 @@ export function compose(options: Options): DependencyContainer {
     const [hub, road, door, sessions] = [get(Hub), get(Road), get(Door), get(Sessions)]
     return new Connections({ hub, road, door, sessions, log: part('wire') })
   })
-  make(SystemBus, () => new SystemBus())
+  make(SystemBus, () => new SystemBus(options.busAddress))
   make(Listener, () => new Listener(get(http).server))
   make(Control, () => new Control())
   make(Supervisor, () => {

@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs'
-import { fileURLToPath } from 'node:url'
+import { join } from 'node:path'
+import { pathToFileURL } from 'node:url'
 import { Config } from './config/config.ts'
 import { resolvePaths } from './config/paths.ts'
 import { ConfigError } from './config/problem.ts'
@@ -23,6 +24,7 @@ export interface MainOptions {
 /** Runs the daemon in this process until a signal ends it. */
 export async function main({ root, commandName, printLink }: MainOptions): Promise<void> {
   try {
+    const dist = join(root, 'dist')
     const { configDir, dataDir } = resolvePaths(process.env, root)
     const config = await Config.open({ configDir, env: process.env })
     const { botToken } = await readSecrets(process.env)
@@ -34,9 +36,9 @@ export async function main({ root, commandName, printLink }: MainOptions): Promi
       dataDir,
       botToken,
       log,
-      builtinDir: fileURLToPath(new URL('./plugins', import.meta.url)),
-      apiUrl: new URL('./plugin.js', import.meta.url).href,
-      loginPage: readFileSync(new URL('./http/login.html', import.meta.url), 'utf8'),
+      builtinDir: join(dist, 'plugins'),
+      apiUrl: pathToFileURL(join(dist, 'plugin.js')).href,
+      loginPage: readFileSync(join(dist, 'http/login.html'), 'utf8'),
       commandName,
       development: process.env.NODE_ENV === 'development',
     })

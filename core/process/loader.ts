@@ -1,13 +1,13 @@
 import * as nodeModule from 'node:module'
 import { pathToFileURL } from 'node:url'
-import type { Plugin } from '../plugin/context.ts'
 import type { Found } from '../lifecycle/read-package.ts'
+import type { Plugin } from '../plugin/context.ts'
+
+type Resolve = (name: string, context: object, next: (name: string, context: object) => object) => object
 
 /** Node 22.15 and newer; not in the types of Node 20. */
 interface SyncHooks {
-  registerHooks?(hooks: {
-    resolve(specifier: string, context: object, next: (specifier: string, context: object) => object): object
-  }): void
+  registerHooks?(hooks: { resolve: Resolve }): void
 }
 
 /** Imports plugins' code, once in the life of the process: an ES module cannot be purged from memory. */
@@ -48,23 +48,19 @@ export class Loader {
   }
 }
 
-let provided: string | undefined
+let isProvided = false
 
 /** Makes `patchbay/plugin` mean the module at `url`, from wherever it is imported. Once in the life of the process. */
 export function provideApi(url: string): void {
-  if (provided) return
-  provided = url
+  if (isProvided) return
+  isProvided = true
   const { registerHooks } = nodeModule as SyncHooks
-  if (registerHooks)
-    registerHooks({
-      resolve: (name, context, next) => (name === 'patchbay/plugin' ? { url, shortCircuit: true } : next(name, context)),
-    })
-  else
-    nodeModule.register(
-      `data:text/javascript,${encodeURIComponent(
-        `export const resolve = (name, context, next) => name === 'patchbay/plugin' ? { url: ${JSON.stringify(url)}, shortCircuit: true } : next(name, context)`,
-      )}`,
-    )
+  const resolve: Resolve = (name, context, next) =>
+    name === 'patchbay/plugin' ? { url, shortCircuit: true } : next(name, context)
+  // Older Node runs hooks in a thread of their own, which is given the function's text.
+  const text = `const url = ${JSON.stringify(url)}; export const resolve = ${resolve}`
+  if (registerHooks) registerHooks({ resolve })
+  else nodeModule.register(`data:text/javascript,${encodeURIComponent(text)}`)
 }
 
 async function importPlugin(url: URL): Promise<Plugin> {

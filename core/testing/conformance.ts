@@ -131,15 +131,14 @@ export async function conformance(t: Tester, { dir, builtin = false, settings }:
 
   await t.test(`${id}: a missing dependency makes it unavailable, with a reason`, async () => {
     const copy = await mkdtemp(join(tmpdir(), 'patchbay-needy-'))
-    const address = process.env.DBUS_SYSTEM_BUS_ADDRESS
-    process.env.DBUS_SYSTEM_BUS_ADDRESS = 'unix:path=/nonexistent/bus'
     try {
       // Capabilities are left out: that of the host is not for copies. No code of it runs.
       const tools = { ...needs.tools, 'patchbay-no-such-tool': { package: 'no-such-package' } }
       await cp(dir, join(copy, 'needy'), { recursive: true })
       await writeFile(join(copy, 'needy', 'contract.json'), JSON.stringify({ id: 'needy', needs: { ...needs, tools } }))
-      const placed = builtin ? { builtins: [id] } : {}
-      const host = await startTestHost({ ...placed, plugins: [...(builtin ? [] : [dir]), join(copy, 'needy')] })
+      const plugins = [...(builtin ? [] : [dir]), join(copy, 'needy')]
+      const builtins = builtin ? [id] : []
+      const host = await startTestHost({ builtins, plugins, busAddress: 'unix:path=/nonexistent/bus' })
       try {
         const { reason = '' } = await host.reached('needy', 'unavailable')
         for (const name of ['patchbay-no-such-tool', ...(needs.dbus ?? [])]) assert.ok(reason.includes(name), reason)
@@ -149,8 +148,6 @@ export async function conformance(t: Tester, { dir, builtin = false, settings }:
         await host.stop()
       }
     } finally {
-      if (address === undefined) delete process.env.DBUS_SYSTEM_BUS_ADDRESS
-      else process.env.DBUS_SYSTEM_BUS_ADDRESS = address
       await rm(copy, { recursive: true, force: true })
     }
   })

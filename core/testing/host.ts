@@ -23,6 +23,8 @@ export interface TestHostOptions {
   readonly host?: object
   /** Deadlines of plugins and the first pause before one that failed is tried again, in milliseconds, where the usual are too long. */
   readonly pace?: { readonly startMs?: number; readonly stopMs?: number; readonly retryMs?: number }
+  /** Another system bus than the machine's, such as `unix:path=/tmp/bus`. */
+  readonly busAddress?: string
   /** Roles in access.json beside the built-in ones. */
   readonly roles?: Readonly<Record<string, readonly string[]>>
 }
@@ -111,6 +113,7 @@ export async function startTestHost(options: TestHostOptions = {}): Promise<Test
     loginPage: '<!doctype html><title>test</title><script>0</script><style></style>',
     commandName: 'patchbay',
     development: true,
+    ...(options.busAddress && { busAddress: options.busAddress }),
     ...(options.pace && { pace: options.pace }),
   })
   await host.start()
@@ -161,7 +164,7 @@ export async function startTestHost(options: TestHostOptions = {}): Promise<Test
 export async function connected(socket: Socket): Promise<TestClient> {
   const next = <T>(event: string, fits: (value: T) => boolean = () => true) =>
     new Promise<T>((resolve, reject) => {
-      const timer = setTimeout(() => reject(new Error(`no ${event} within ${deadlineMs} ms`)), deadlineMs)
+      const timer = setTimeout(() => reject(new Error(`no ${event} within ${deadlineMs} ms`)), deadlineMs).unref()
       const listen = (value: T) => {
         if (!fits(value)) return
         clearTimeout(timer)

@@ -1,11 +1,12 @@
-import { resolve } from 'node:path'
+import { join, resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { provideApi } from '../../core/process/loader.ts'
+import type { Installation } from './main.ts'
 
 /** Evaluates a module and prints the one contract, or the contract of the one plugin, that it exports: a build step for plugins in TypeScript. */
-export async function contract([file]: string[]): Promise<void> {
+export async function contract([file]: string[], { root }: Installation): Promise<void> {
   if (!file) throw new Error('Name the module that exports the contract.')
-  provideApi(new URL('./plugin.js', import.meta.url).href)
+  provideApi(pathToFileURL(join(root, 'dist/plugin.js')).href)
   const exported = Object.values((await import(pathToFileURL(resolve(file)).href)) as object) as unknown[]
   const contracts = new Set(exported.flatMap(contractOf))
   if (contracts.size !== 1) throw new Error(`${file} exports ${contracts.size} contracts; it should export one.`)

@@ -33,7 +33,7 @@ const commands: Readonly<Record<string, (args: string[], installation: Installat
 }
 
 const [name = 'help', ...rest] = process.argv.slice(2)
-const root = dirname(dirname(fileURLToPath(import.meta.url)))
+const root = dirname(fileURLToPath(import.meta.resolve('patchbay/package.json')))
 const command = Object.hasOwn(commands, name) ? commands[name] : undefined
 if (command) {
   try {

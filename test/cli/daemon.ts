@@ -8,7 +8,10 @@ import type { Test } from 'tap'
 import { connected, type TestClient } from '../../core/testing/host.ts'
 import { signedInitData } from '../../core/testing/init-data.ts'
 
-export const cli = new URL('../../dist/cli.js', import.meta.url).pathname
+const path = (relative: string) => new URL(relative, import.meta.url).pathname
+/** The command line as it is shipped; and from the sources, which starts slower, so that coverage sees it. */
+export const dist = [path('../../dist/cli.js')]
+export const source = [`--import=${path('../../scripts/strip-types.mjs')}`, path('../../scripts/cli/main.ts')]
 export const botToken = '123456789:AAHfiqksKZ8WmR2zSjiQ7_v4TMAKdiHm9T0'
 
 /** A place for one daemon: its configuration, its data and what its environment says. */
@@ -18,9 +21,11 @@ export class Place {
   readonly dataDir: string
   readonly env: Record<string, string>
   readonly #t: Test
+  readonly #cli: readonly string[]
 
-  private constructor(t: Test, dir: string) {
+  private constructor(t: Test, dir: string, cli: readonly string[]) {
     this.#t = t
+    this.#cli = cli
     this.dir = dir
     this.configDir = join(dir, 'config')
     this.dataDir = join(dir, 'data')
@@ -37,8 +42,8 @@ export class Place {
   }
 
   /** With user 1000 as owner and nothing but the host module on, unless `config` has other files. */
-  static async create(t: Test, config: Readonly<Record<string, unknown>> = {}): Promise<Place> {
-    const place = new Place(t, await mkdtemp(join(tmpdir(), 'patchbay-daemon-')))
+  static async create(t: Test, config: Readonly<Record<string, unknown>> = {}, cli = dist): Promise<Place> {
+    const place = new Place(t, await mkdtemp(join(tmpdir(), 'patchbay-daemon-')), cli)
     t.teardown(() => rm(place.dir, { recursive: true, force: true }))
     await mkdir(place.configDir)
     const plugins = { plugins: { system: { enabled: false }, storage: { enabled: false } } }
@@ -65,7 +70,7 @@ export class Place {
 
   /** Runs the command line. */
   run(args: readonly string[], env: Readonly<Record<string, string>> = {}): Program {
-    const program = new Program(spawn(process.execPath, [cli, ...args], { env: { ...this.env, ...env } }))
+    const program = new Program(spawn(process.execPath, [...this.#cli, ...args], { env: { ...this.env, ...env } }))
     this.#t.teardown(() => program.kill('SIGKILL'))
     return program
   }

@@ -1,11 +1,12 @@
-import { mkdir, writeFile } from 'node:fs/promises'
-import { createServer } from 'node:net'
 import { once } from 'node:events'
+import { writeFile } from 'node:fs/promises'
+import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { io } from 'socket.io-client'
 import t from 'tap'
 import { Config } from '../../core/config/config.ts'
-import { Host, StartError } from '../../core/host.ts'
+import { Host } from '../../core/host.ts'
+import { askDaemon } from '../../core/http/control.ts'
 import { createLog } from '../../core/log.ts'
 import { startTestHost, type TestHost } from '../../core/testing/host.ts'
 import { deferred, startLab, temporary, writePlugin } from './lifecycle/lab.ts'
@@ -133,40 +134,37 @@ void t.test('a change of access.json is felt at once, one that is wrong is logge
   t.equal(host.host.needsLink, true)
 })
 
-void t.test('what had started when a later part fails is stopped again', async (t) => {
+void t.test('what is in the way of a start is a sentence with an exit code, and what had started is stopped again', async (t) => {
   const dir = await temporary(t)
-  await mkdir(join(dir, 'config'))
   const server = createServer().listen(0, '127.0.0.1')
   await once(server, 'listening')
   t.teardown(() => server.close())
-  const { port } = server.address() as { port: number }
-  const start = async (port: number) => {
-    const config = await Config.open({
-      configDir: join(dir, 'config'),
-      env: { PATCHBAY_PORT: String(port), PATCHBAY_LOG_LEVEL: 'silent' },
-    })
-    const host = new Host({
-      config,
-      dataDir: join(dir, 'data'),
-      botToken: undefined,
-      log: createLog('silent', process.stdout),
-      builtinDir: join(dir, 'none'),
-      apiUrl: 'data:,',
-      loginPage: '',
-      commandName: 'patchbay',
-      development: false,
-    })
+  const { port: taken } = server.address() as { port: number }
+  const start = async (port: number, dataDir = join(dir, 'data')) => {
+    const config = await Config.open({ configDir: dir, env: { PATCHBAY_PORT: String(port) } })
+    const parts = { botToken: undefined, builtinDir: join(dir, 'none'), apiUrl: 'data:,', loginPage: '', commandName: 'patchbay' }
+    const host = new Host({ ...parts, config, dataDir, log: createLog('silent', process.stdout), development: false })
     await host.start()
     return host
   }
-  await t.rejects(
-    start(port),
-    new StartError(
-      `Cannot listen on 127.0.0.1:${port}: another program listens there. Choose another port in host.json or with PATCHBAY_PORT.`,
-      69,
-    ),
-  )
+  const where = `Cannot listen on 127.0.0.1:${taken}: another program listens there. Choose another port`
+  await t.rejects(start(taken), { message: `${where} in host.json or with PATCHBAY_PORT.`, exitCode: 69 })
+  await writeFile(join(dir, 'file'), '')
+  await t.rejects(start(0, join(dir, 'file')), {
+    message: /^The data directory .*file cannot be written \(.*\)\. Set PATCHBAY_DATA_DIR\.$/,
+    exitCode: 73,
+  })
   const host = await start(0)
-  t.match(host.issueLink(false).url, /^http:\/\/127\.0\.0\.1:\d+\/login#/)
-  await host.stop()
+  t.teardown(() => host.stop())
+  await t.rejects(start(0), { message: new RegExp(`runs already .*process ${process.pid}\\). Stop it first\\.$`), exitCode: 75 })
+})
+
+void t.test('the command line gets its links over the control socket', async (t) => {
+  const host = await startTestHost()
+  t.teardown(() => host.stop())
+  for (const lan of [true, false]) {
+    const answer = await askDaemon(host.dataDir, { command: 'login', lan })
+    t.match(answer, { url: /^http:\/\/127\.0\.0\.1:\d+\/login#\S+$/, expiresAt: Number })
+  }
+  t.same(await askDaemon(host.dataDir, { command: 'dance' }), { error: 'The daemon does not know this command.' })
 })

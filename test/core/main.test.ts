@@ -4,7 +4,7 @@ import { chmod, mkdir, readdir, readFile, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
 import t from 'tap'
-import { botToken, cli, Place, Program, reached } from '../cli/daemon.ts'
+import { botToken, dist, Place, Program, reached, source } from '../cli/daemon.ts'
 
 const viewer = { role: 'viewer' }
 
@@ -29,7 +29,7 @@ void t.test('an exception in a plugin fails that plugin alone', async (t) => {
 })
 
 void t.test("an exception that is nobody's ends it with 70, and the sessions are saved", async (t) => {
-  const place = await Place.create(t, { plugins: { plugins: { stranger: { enabled: true } } } })
+  const place = await Place.create(t, { plugins: { plugins: { stranger: { enabled: true } } } }, source)
   const code = "ctx.handle('stranger:go', () => void setTimeout(() => { throw 'a text' }, 1))"
   await place.addPlugin('stranger', { commands: { 'stranger:go': viewer } }, code)
   const daemon = await place.start()
@@ -44,7 +44,7 @@ void t.test("an exception that is nobody's ends it with 70, and the sessions are
 })
 
 void t.test('a wrong configuration ends it with 78 and a sentence with file and line, without a stack', async (t) => {
-  const place = await Place.create(t, { host: '{\n  "prot": 80\n}' })
+  const place = await Place.create(t, { host: '{\n  "prot": 80\n}' }, source)
   const program = place.run(['start'])
   t.equal(await program.exited, 78)
   t.match(program.stderr, /host\.json:2:\d+: "prot" is not a setting/)
@@ -67,9 +67,9 @@ void t.test('a port that is taken ends it with 69, a data directory that cannot 
     taken.stderr,
     `Cannot listen on 127.0.0.1:${port}: another program listens there. Choose another port in host.json or with PATCHBAY_PORT.\n`,
   )
-  const unwritable = place.run(['start'], { PATCHBAY_DATA_DIR: join(cli, 'data') })
+  const unwritable = place.run(['start'], { PATCHBAY_DATA_DIR: join(place.dir, 'config', 'access.json', 'data') })
   t.equal(await unwritable.exited, 73)
-  t.match(unwritable.stderr, /^The data directory .*cli\.js\/data cannot be written \(.*\)\. Set PATCHBAY_DATA_DIR\.\n$/)
+  t.match(unwritable.stderr, /^The data directory .*access\.json\/data cannot be written \(.*\)\. Set PATCHBAY_DATA_DIR\.\n$/)
 })
 
 void t.test('a second daemon on the same data ends with 75; after kill -9 the next one starts and knows everybody', async (t) => {
@@ -109,7 +109,7 @@ void t.test('a signal ends it within 5 s, even if a plugin does not stop, and th
 })
 
 void t.test('the one-time link is printed on a terminal alone, or where it is asked for, and never in the log', async (t) => {
-  const place = await Place.create(t, { access: {} })
+  const place = await Place.create(t, { access: {} }, source)
   const link = /http:\/\/127\.0\.0\.1:\d+\/login#[\w-]+/
   const silent = await place.start()
   await silent.program.says(/No owner is configured\. For a link to log in run: npx patchbay login/)
@@ -127,7 +127,7 @@ void t.test('the one-time link is printed on a terminal alone, or where it is as
   t.notOk(told.program.stdout.split('\n').some((line) => line.startsWith('{') && line.includes(code as string)))
   await told.program.kill('SIGTERM')
 
-  const command = `stty cols 400; exec '${process.execPath}' '${cli}' start`
+  const command = `stty cols 400; exec ${[process.execPath, ...dist].join(' ')} start`
   const terminal = new Program(spawn('script', ['-qec', command, '/dev/null'], { env: { ...place.env, USER: 'pi' } }))
   t.teardown(() => terminal.kill('SIGKILL'))
   await terminal.says(link)

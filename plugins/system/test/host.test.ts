@@ -5,11 +5,7 @@ import { standInLogind, startBus } from './private-bus.ts'
 /** A host with this plugin on, whose system bus is the test's own. */
 async function start(t: Test, settings: object = {}) {
   const bus = await startBus(t)
-  const address = process.env.DBUS_SYSTEM_BUS_ADDRESS
-  process.env.DBUS_SYSTEM_BUS_ADDRESS = bus.address
-  const host = await startTestHost({ builtins: ['system'], settings: { system: settings } })
-  if (address === undefined) delete process.env.DBUS_SYSTEM_BUS_ADDRESS
-  else process.env.DBUS_SYSTEM_BUS_ADDRESS = address
+  const host = await startTestHost({ builtins: ['system'], settings: { system: settings }, busAddress: bus.address })
   t.teardown(() => host.stop())
   await host.reached('system', 'running')
   return { ...bus, host }
