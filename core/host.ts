@@ -1,27 +1,23 @@
 import { access as checkAccess, constants, mkdir } from 'node:fs/promises'
-import fastify, { LogController, type FastifyBaseLogger, type FastifyInstance, type FastifyPluginAsync } from 'fastify'
+import fastify, { type FastifyBaseLogger, type FastifyInstance, type FastifyPluginAsync, LogController } from 'fastify'
 import fastifySocketIo from 'fastify-socket.io'
 import type { Server, ServerOptions } from 'socket.io'
 import type { DependencyContainer, InjectionToken } from 'tsyringe'
 import type { Refusal } from './auth/identity.ts'
-import { Sessions } from './auth/sessions.ts'
 import { OneTimeLinks } from './auth/one-time-link.ts'
 import { PatchbayPolicy } from './auth/patchbay-policy.ts'
+import { Sessions } from './auth/sessions.ts'
 import { access, compose, http, type Options } from './composition.ts'
 import { Control } from './http/control.ts'
 import { Guard } from './http/guard.ts'
 import { Listener } from './http/listener.ts'
+import { addRoutes } from './http/routes.ts'
+import { Discovery } from './lifecycle/discovery.ts'
 import { Supervisor } from './lifecycle/supervisor.ts'
-import { within } from './process/deadline.ts'
+import type { PluginStatus } from './plugin/capabilities.ts'
 import { Connections } from './wire/connections.ts'
 import { Door } from './wire/door.ts'
 import { Hub } from './wire/hub.ts'
-import { addRoutes } from './http/routes.ts'
-import type { PluginStatus } from './plugin/capabilities.ts'
-import { Discovery } from './lifecycle/discovery.ts'
-
-/** A plugin that hangs must not keep the sessions from being saved within the 5 s that the whole stop may take. */
-const stopPluginsMs = 4000
 
 /** A start-up failure that a sentence explains, and the exit code that tells systemd what it was (sysexits.h). */
 export class StartError extends Error {
@@ -103,7 +99,7 @@ export class Host {
       start: () => this.#startPlugins(),
       stop: async () => {
         await this.#discovery?.close()
-        await within(this.#get(Supervisor).stop(), stopPluginsMs, 'some plugins do not stop')
+        await this.#get(Supervisor).stop()
       },
     },
     {

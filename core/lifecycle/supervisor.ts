@@ -1,7 +1,8 @@
 import { pathToFileURL } from 'node:url'
 import type { Config } from '../config/config.ts'
-import type { Log } from '../plugin/context.ts'
 import type { PluginStatus } from '../plugin/capabilities.ts'
+import type { Log } from '../plugin/context.ts'
+import { within } from '../process/deadline.ts'
 import type { Found } from './read-package.ts'
 import { Unit, type UnitParts, type Wish } from './unit.ts'
 
@@ -64,14 +65,16 @@ export class Supervisor {
     this.#changed()
   }
 
-  /** Stops all. */
+  /** Stops all. Rejects if that takes too long. */
   async stop(): Promise<void> {
-    await Promise.all([...this.#units.values()].map((unit) => unit.remove()))
+    const stopped = Promise.all([...this.#units.values()].map((unit) => unit.remove()))
+    await within(stopped, this.#parts.pace.quitMs, 'some plugins do not stop')
   }
 
   /** Finds the plugin whose code an error came out of, and fails it. False if it was none of them. */
   blame(error: unknown): boolean {
-    const { stack = '', message = '' } = error instanceof Error ? error : {}
+    if (!(error instanceof Error)) return false
+    const { stack = '' } = error
     // The message is left out: text from outside may name any path.
     const frames = stack.slice(stack.indexOf('\n    at '))
     const places = [...this.#units.values()].map((unit) => {
@@ -80,7 +83,7 @@ export class Supervisor {
       return { unit, at: Math.min(...at) }
     })
     const [nearest] = places.filter(({ at }) => at < Infinity).sort((one, other) => one.at - other.at)
-    nearest?.unit.fail(`An exception nobody caught: ${message}`)
+    nearest?.unit.fail(error)
     return nearest !== undefined
   }
 

@@ -1,8 +1,8 @@
 import { isDeepStrictEqual } from 'node:util'
-import type { SystemBus } from '../process/dbus.ts'
 import type { Capabilities, PluginStatus } from '../plugin/capabilities.ts'
 import type { Log } from '../plugin/context.ts'
 import type { Contract, Needs } from '../plugin/contract.ts'
+import type { SystemBus } from '../process/dbus.ts'
 import { within } from '../process/deadline.ts'
 import type { Loader } from '../process/loader.ts'
 import { Run } from '../process/run.ts'
@@ -14,8 +14,11 @@ import { loadValidator, settingsCheck } from '../wire/validate.ts'
 import { type Finding, watchNeeds } from './needs.ts'
 import type { Found } from './read-package.ts'
 
-/** Deadlines, and the first pause before a failed plugin is tried again; each further one is twice as long. Milliseconds. */
-export const pace = { startMs: 15_000, stopMs: 5_000, retryMs: 1_000 }
+/**
+ * Milliseconds: deadlines of a start and of a stop, and of all stops together when the host ends, so that a plugin that hangs does not
+ * keep the sessions from being saved; the first pause before a failed plugin is tried again, of which each further one is twice as long.
+ */
+export const pace = { startMs: 15_000, stopMs: 5_000, quitMs: 4_000, retryMs: 1_000 }
 const quarantine = { failures: 5, withinMs: 5 * 60_000 }
 
 /** What the configuration says of a plugin. */
@@ -45,8 +48,6 @@ export class Unit {
   /** What clients see of it, whatever its state. */
   #module: Module | undefined
   #run: Run | undefined
-  /** Ends what starts or runs now, as a failure. */
-  #break: ((reason: string) => void) | undefined
   /** Those that are watched. */
   #needs: Needs | undefined
   #unwatchNeeds: (() => void) | undefined
@@ -106,10 +107,10 @@ export class Unit {
     return this.converge()
   }
 
-  /** It broke while it started or ran. */
-  fail(reason: string): void {
-    this.#parts.log.error({ reason }, 'the plugin failed')
-    this.#break?.(reason)
+  /** An exception came out of its code that nobody caught. */
+  fail(error: Error): void {
+    this.#parts.log.error({ err: error }, 'an exception nobody caught')
+    this.#run?.fail(`An exception nobody caught: ${error.message}`)
   }
 
   /** Brings it to the state that fits the facts. */
@@ -199,32 +200,19 @@ export class Unit {
     if (problem) return this.#set('failed', `Its settings in plugins.json do not fit: ${problem}.`)
     this.#set('starting')
     const begun = performance.now()
-    const onFail = (reason: string) => this.fail(reason)
-    const run = new Run({ ...parts, module, log, settings, capabilities: capabilities(module.contract), onFail })
-    const broken = new Promise<never>((_, reject) => {
-      this.#break = (reason) => reject(new Error(reason))
-    })
-    const begin = async () => {
-      const plugin = await loader.load(this.found)
-      run.context.signal.throwIfAborted()
-      await plugin.start(run.context)
-      const [missing] = run.missingHandlers()
-      if (missing) throw new Error(`its contract declares the command ${missing}, which it does not handle`)
-    }
-    try {
-      await within(Promise.race([begin(), broken]), pace.startMs, `it did not start within ${pace.startMs / 1000} s`)
-    } catch (error) {
-      log.error({ err: error }, 'could not start')
-      this.#break = undefined
-      await this.#end(run, module)
-      return this.#noteFailure(error instanceof Error ? error.message : String(error))
-    }
-    this.#run = run
-    this.#break = (reason) => {
-      this.#break = undefined
+    const onFail = (reason: string) => {
       this.#mustRestart = true
       this.#noteFailure(reason)
       void this.converge()
+    }
+    const run = new Run({ ...parts, module, log, settings, capabilities: capabilities(module.contract), onFail })
+    this.#run = run
+    try {
+      await run.start(() => loader.load(this.found), pace.startMs)
+    } catch (error) {
+      log.error({ err: error }, 'could not start')
+      await this.#end(run, module)
+      return this.#noteFailure(error instanceof Error ? error.message : String(error))
     }
     this.startMs = performance.now() - begun
     this.#set('running')
@@ -232,10 +220,8 @@ export class Unit {
   }
 
   async #stop(run: Run): Promise<void> {
-    this.#break = undefined
     if (this.#state === 'running') this.#set('stopping')
     await this.#end(run, this.#module as Module)
-    this.#run = undefined
   }
 
   async #end(run: Run, module: Module): Promise<void> {
@@ -248,6 +234,7 @@ export class Unit {
       log.error({ err }, 'could not stop'),
     )
     run.clear()
+    this.#run = undefined
   }
 
   /** Backs off, or gives up. */
@@ -255,8 +242,10 @@ export class Unit {
     const now = Date.now()
     const { failures, withinMs } = quarantine
     this.#failures = [...this.#failures.filter((at) => at > now - withinMs), now]
-    if (this.#failures.length >= failures)
-      return this.#set('quarantined', `It failed ${failures} times in five minutes. Last: ${reason}`)
+    if (this.#failures.length >= failures) {
+      this.#set('quarantined', `It failed ${failures} times in five minutes. Last: ${reason}`)
+      return
+    }
     this.#set('failed', reason)
     this.#retry = setTimeout(
       () => {

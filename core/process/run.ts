@@ -1,10 +1,11 @@
 import type { Capabilities } from '../plugin/capabilities.ts'
-import type { CodedError, Context, Log, Target } from '../plugin/context.ts'
+import type { CodedError, Context, Log, Plugin, Target } from '../plugin/context.ts'
 import type { Contract } from '../plugin/contract.ts'
-import { Scope } from './scope.ts'
 import { type CoreCode, coreErrors } from '../wire/errors.ts'
 import { type Hub, roomOf } from '../wire/hub.ts'
 import type { Event, Group, Handler, Module } from '../wire/module.ts'
+import { within } from './deadline.ts'
+import { Scope } from './scope.ts'
 import { WhileSubscribed } from './while-subscribed.ts'
 
 type Work = Parameters<Context<Contract>['whileSubscribed']>[0]
@@ -17,7 +18,7 @@ export interface RunParts {
   readonly capabilities: Capabilities<Contract>
   /** Checks what is published against the contract. */
   readonly development: boolean
-  /** The plugin says that it is broken. */
+  /** It failed while it ran. Called once at most. */
   readonly onFail: (reason: string) => void
 }
 
@@ -31,6 +32,7 @@ export class Run {
   readonly #scope: Scope
   readonly #works: WhileSubscribed[] = []
   readonly #listeners: Array<() => void | Promise<void>> = []
+  #onFailure: ((reason: string) => void) | undefined
 
   constructor(parts: RunParts) {
     this.#parts = parts
@@ -38,15 +40,32 @@ export class Run {
     this.context = this.#createContext()
   }
 
-  /** Commands that the contract declares and nobody handles. */
-  missingHandlers(): string[] {
+  /** Starts the plugin. Rejects if it throws, fails, leaves a command without a handler or is late. */
+  async start(load: () => Promise<Plugin>, deadlineMs: number): Promise<void> {
+    const broken = new Promise<never>((_, reject) => {
+      this.#onFailure = (reason) => reject(new Error(reason))
+    })
+    const begin = async () => {
+      const plugin = await load()
+      this.#scope.signal.throwIfAborted()
+      await plugin.start(this.context)
+    }
+    await within(Promise.race([begin(), broken]), deadlineMs, `it did not start within ${deadlineMs / 1000} s`)
     const commands = [...this.#parts.module.groups.values()].flatMap((group) => [...group.commands.values()])
-    return commands.filter((command) => !command.handler).map((command) => command.name)
+    const missing = commands.find(({ handler }) => !handler)
+    if (missing) throw new Error(`its contract declares the command ${missing.name}, which it does not handle`)
+  }
+
+  /** It broke: while it starts, that ends the start. */
+  fail(reason: string): void {
+    this.#onFailure?.(reason)
+    this.#onFailure = undefined
   }
 
   /** The plugin runs: subscribers, also those who came before, set its work going. */
   goLive(): void {
-    const { module, hub } = this.#parts
+    const { module, hub, onFail } = this.#parts
+    this.#onFailure = onFail
     const joined = () => {
       for (const work of this.#works) work.start()
       // Work begins a microtask later, and before these.
@@ -65,6 +84,7 @@ export class Run {
   /** Resolves when everything the plugin owned is released. */
   async end(): Promise<void> {
     this.#parts.module.audience = undefined
+    this.#onFailure = undefined
     this.#scope.abort()
     await Promise.all(this.#works.map((work) => work.stop()))
     await this.#scope.end()
@@ -83,7 +103,7 @@ export class Run {
   }
 
   #createContext(): Context<Contract> {
-    const { hub, module, log, settings, capabilities, onFail } = this.#parts
+    const { hub, module, log, settings, capabilities } = this.#parts
     const scope = this.#scope
     const members = {
       ...this.#group(''),
@@ -105,9 +125,7 @@ export class Run {
         const { message } = this.#error(code, text)
         if (!this.#isOver) hub.publishError(module, { code, message, ...(details !== undefined && { details }) })
       },
-      fail: (reason: string) => {
-        if (!this.#isOver) onFail(reason)
-      },
+      fail: (reason: string) => this.fail(reason),
     }
     return members as unknown as Context<Contract>
   }

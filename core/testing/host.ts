@@ -22,7 +22,7 @@ export interface TestHostOptions {
   /** Content of host.json; the port is a free one. */
   readonly host?: object
   /** Deadlines of plugins and the first pause before one that failed is tried again, in milliseconds, where the usual are too long. */
-  readonly pace?: { readonly startMs?: number; readonly stopMs?: number; readonly retryMs?: number }
+  readonly pace?: { readonly startMs?: number; readonly stopMs?: number; readonly quitMs?: number; readonly retryMs?: number }
   /** Another system bus than the machine's, such as `unix:path=/tmp/bus`. */
   readonly busAddress?: string
   /** Roles in access.json beside the built-in ones. */
@@ -100,7 +100,12 @@ export async function startTestHost(options: TestHostOptions = {}): Promise<Test
   await writeConfig('host', { port: 0, ...options.host })
 
   const log: string[] = []
-  const output = new Writable({ write: (chunk, _encoding, done) => void (log.push(String(chunk)), done()) })
+  const output = new Writable({
+    write(chunk, _encoding, done) {
+      log.push(String(chunk))
+      done()
+    },
+  })
   const botToken = `${Math.floor(1e8 + Math.random() * 9e8)}:${randomBytes(24).toString('base64url')}`
   const config = await Config.open({ configDir, env: {} })
   const host = new Host({

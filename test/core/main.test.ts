@@ -1,7 +1,5 @@
 import { spawn } from 'node:child_process'
-import { once } from 'node:events'
 import { chmod, mkdir, readdir, readFile, writeFile } from 'node:fs/promises'
-import { createServer } from 'node:net'
 import { join } from 'node:path'
 import t from 'tap'
 import { botToken, dist, Place, Program, reached, source } from '../cli/daemon.ts'
@@ -53,23 +51,6 @@ void t.test('a wrong configuration ends it with 78 and a sentence with file and 
   const secret = place.run(['start'], { TELEGRAM_BOT_TOKEN: 'not-a-token' })
   t.equal(await secret.exited, 78)
   t.notMatch(secret.stderr, /not-a-token/)
-})
-
-void t.test('a port that is taken ends it with 69, a data directory that cannot be written with 73', async (t) => {
-  const place = await Place.create(t)
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  t.teardown(() => server.close())
-  const { port } = server.address() as { port: number }
-  const taken = place.run(['start'], { PATCHBAY_PORT: String(port) })
-  t.equal(await taken.exited, 69)
-  t.equal(
-    taken.stderr,
-    `Cannot listen on 127.0.0.1:${port}: another program listens there. Choose another port in host.json or with PATCHBAY_PORT.\n`,
-  )
-  const unwritable = place.run(['start'], { PATCHBAY_DATA_DIR: join(place.dir, 'config', 'access.json', 'data') })
-  t.equal(await unwritable.exited, 73)
-  t.match(unwritable.stderr, /^The data directory .*access\.json\/data cannot be written \(.*\)\. Set PATCHBAY_DATA_DIR\.\n$/)
 })
 
 void t.test('a second daemon on the same data ends with 75; after kill -9 the next one starts and knows everybody', async (t) => {

@@ -1,4 +1,4 @@
-import { chmod, mkdir, rm, writeFile } from 'node:fs/promises'
+import { chmod, mkdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import t from 'tap'
 import type { PluginStatus } from '../../../core/plugin/capabilities.ts'
@@ -105,6 +105,19 @@ void t.test('a stop that takes too long is not waited for', async (t) => {
   const client = await host.client('owner')
   t.match(await client.ask('host:disable', { id: 'stuck' }), { success: true, state: 'disabled' })
   t.match(host.log.join(''), /it did not stop within 0\.05 s/)
+})
+
+void t.test('a host that stops waits for no plugin that hangs, and saves its sessions', async (t) => {
+  const start = (ctx: Loose) => {
+    ctx.handle('stuck:ask', () => undefined)
+    ctx.own(() => new Promise(() => undefined))
+  }
+  const host = await startLab(t, [{ contract: contract('stuck'), start }], { pace: { quitMs: 50 } })
+  await host.reached('stuck', 'running')
+  await host.client('owner')
+  await host.host.stop()
+  t.match(host.log.join(''), /some plugins do not stop.*plugins did not stop/)
+  t.match(await readFile(join(host.dataDir, 'sessions.json'), 'utf8'), /telegram:1000/)
 })
 
 void t.test('settings come with their defaults, wrong ones give a sentence, a change restarts that plugin alone', async (t) => {
@@ -227,7 +240,7 @@ void t.test('a command that nobody handles fails the start, and so does one hand
     t,
     [
       { contract: contract('none'), start: () => undefined },
-      { contract: two, start: (ctx) => [1, 2].forEach(() => ctx.handle('two:ask', () => undefined)) },
+      { contract: two, start: (ctx) => [1, 2].map(() => ctx.handle('two:ask', () => undefined)) },
       { contract: contract('other'), start: (ctx) => ctx.handle('other:dance', () => undefined) },
     ],
     { pace: { retryMs: 60_000 } },
