@@ -1,7 +1,5 @@
 import 'reflect-metadata'
-import type { FastifyInstance } from 'fastify'
 import type { Logger } from 'pino'
-import type { Server } from 'socket.io'
 import { container, type DependencyContainer, type InjectionToken, instanceCachingFactory } from 'tsyringe'
 import { Access } from './auth/access.ts'
 import { OneTimeLinks } from './auth/one-time-link.ts'
@@ -11,6 +9,7 @@ import type { Config } from './config/config.ts'
 import { Control } from './http/control.ts'
 import { Guard } from './http/guard.ts'
 import { Listener } from './http/listener.ts'
+import type { HttpServer } from './http/server.ts'
 import { createHostControl } from './lifecycle/host-control.ts'
 import { Supervisor } from './lifecycle/supervisor.ts'
 import { pace } from './lifecycle/unit.ts'
@@ -45,7 +44,7 @@ export interface Options {
 }
 
 /** What is no class and so needs a token of its own. `http` is registered when it is ready (host.ts). */
-export const http: InjectionToken<FastifyInstance & { readonly io: Server }> = Symbol('http')
+export const http: InjectionToken<HttpServer> = Symbol('http')
 export const access: InjectionToken<() => Access> = Symbol('access')
 
 /** The one place that knows how everything is put together. Each thing is made once, when first asked for. */

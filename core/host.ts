@@ -1,7 +1,3 @@
-import { access as checkAccess, constants, mkdir } from 'node:fs/promises'
-import fastify, { type FastifyBaseLogger, type FastifyInstance, type FastifyPluginAsync, LogController } from 'fastify'
-import fastifySocketIo from 'fastify-socket.io'
-import type { Server, ServerOptions } from 'socket.io'
 import type { DependencyContainer, InjectionToken } from 'tsyringe'
 import type { Refusal } from './auth/identity.ts'
 import { OneTimeLinks } from './auth/one-time-link.ts'
@@ -12,21 +8,14 @@ import { Control } from './http/control.ts'
 import { Guard } from './http/guard.ts'
 import { Listener } from './http/listener.ts'
 import { addRoutes } from './http/routes.ts'
+import { createHttpServer } from './http/server.ts'
 import { Discovery } from './lifecycle/discovery.ts'
 import { Supervisor } from './lifecycle/supervisor.ts'
 import type { PluginStatus } from './plugin/capabilities.ts'
+import { listenError, makeDataDir, StartError } from './start-error.ts'
 import { Connections } from './wire/connections.ts'
 import { Door } from './wire/door.ts'
 import { Hub } from './wire/hub.ts'
-
-/** A start-up failure that a sentence explains, and the exit code that tells systemd what it was (sysexits.h). */
-export class StartError extends Error {
-  readonly exitCode: number
-  constructor(message: string, exitCode: number) {
-    super(message)
-    this.exitCode = exitCode
-  }
-}
 
 interface Part {
   readonly name: string
@@ -149,10 +138,8 @@ export class Host {
   /** A link that logs its bearer in as the local owner, once. */
   issueLink(lan: boolean): { readonly url: string; readonly expiresAt: number } {
     const { code, expiresAt } = this.#get(OneTimeLinks).issue({ lan })
-    return {
-      url: `${this.#get(Listener).url.replace('//0.0.0.0', '//127.0.0.1').replace('//[::]', '//[::1]')}/login#${code}`,
-      expiresAt,
-    }
+    const url = this.#get(Listener).url.replace('//0.0.0.0', '//127.0.0.1').replace('//[::]', '//[::1]')
+    return { url: `${url}/login#${code}`, expiresAt }
   }
 
   /** Every plugin with its state. */
@@ -172,15 +159,7 @@ export class Host {
 
   async #claimDataDir(): Promise<void> {
     const { dataDir } = this.#options
-    try {
-      await mkdir(dataDir, { recursive: true, mode: 0o700 })
-      await checkAccess(dataDir, constants.W_OK)
-    } catch (error) {
-      throw new StartError(
-        `The data directory ${dataDir} cannot be written (${(error as Error).message}). Set PATCHBAY_DATA_DIR.`,
-        73,
-      )
-    }
+    await makeDataDir(dataDir)
     const answer = ({ command, lan }: { readonly command: string; readonly lan?: unknown }) => {
       if (command === 'login') return this.issueLink(lan === true)
       if (command === 'ping') return { pid: process.pid }
@@ -196,19 +175,7 @@ export class Host {
   async #createHttp(): Promise<void> {
     const { log, config, loginPage } = this.#options
     const guard = this.#get(Guard)
-    const logController = new LogController({ disableRequestLogging: true })
-    const app: FastifyInstance = fastify({
-      loggerInstance: log as FastifyBaseLogger,
-      logController,
-      requestTimeout: 15_000,
-      forceCloseConnections: true,
-    })
-    await app.register(fastifySocketIo as unknown as FastifyPluginAsync<Partial<ServerOptions>>, {
-      serveClient: false,
-      connectTimeout: 10_000,
-      maxHttpBufferSize: config.host.limits.messageBytes,
-      cors: { origin: (origin: string | undefined, answer) => answer(null, origin !== undefined && guard.knowsOrigin(origin)) },
-    })
+    const app = await createHttpServer({ log, guard, messageBytes: config.host.limits.messageBytes })
     addRoutes(app, {
       guard,
       loginPage,
@@ -221,7 +188,7 @@ export class Host {
       overview: () => this.#overview(),
     })
     await app.ready()
-    this.#all.register(http, { useValue: app as FastifyInstance & { readonly io: Server } })
+    this.#all.register(http, { useValue: app })
   }
 
   #openDoor(): void {
@@ -239,18 +206,12 @@ export class Host {
   }
 
   async #listen(): Promise<void> {
-    const { config } = this.#options
-    const { address, port } = config.host
-    try {
-      await this.#get(Listener).listen(config.host)
-    } catch (error) {
-      const { code, message } = error as NodeJS.ErrnoException
-      const why = code === 'EADDRINUSE' ? 'another program listens there' : code === 'EACCES' ? 'this user may not' : message
-      throw new StartError(
-        `Cannot listen on ${address}:${port}: ${why}. Choose another port in host.json or with PATCHBAY_PORT.`,
-        69,
-      )
-    }
+    const { host } = this.#options.config
+    await this.#get(Listener)
+      .listen(host)
+      .catch((error: unknown) => {
+        throw listenError(host, error)
+      })
   }
 
   async #startPlugins(): Promise<void> {
@@ -274,9 +235,7 @@ export class Host {
     let { host } = config
     config.onChange((change) => {
       if (change === 'problems') for (const { file, line, message } of config.problems) log.warn(`${file}:${line}: ${message}`)
-      if (change === 'access') {
-        this.#get(Connections).review()
-      }
+      if (change === 'access') this.#get(Connections).review()
       if (change === 'plugins') void this.#get(Supervisor).reconcile()
       if (change === 'host') {
         const before = host

@@ -24,9 +24,8 @@ export function createLog(level: string, output: Writable & { isTTY?: boolean },
 
 /** JSON itself leaves invisible characters as they are. */
 function escaped(line: string): string {
-  return line.replace(/[\x7f-\x9f\p{Cf}\u2028\u2029]/gu, (character) =>
-    character.replace(/[^]/g, (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`),
-  )
+  const shown = (unit: string) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`
+  return line.replace(/[\x7f-\x9f\p{Cf}\u2028\u2029]/gu, (character) => character.split('').map(shown).join(''))
 }
 
 function readable(line: string): string {

@@ -5,8 +5,9 @@ import { Config } from './config/config.ts'
 import { resolvePaths } from './config/paths.ts'
 import { ConfigError } from './config/problem.ts'
 import { readSecrets } from './config/secrets.ts'
-import { Host, StartError } from './host.ts'
+import { Host } from './host.ts'
 import { createLog } from './log.ts'
+import { StartError } from './start-error.ts'
 
 /** sysexits.h: systemd is told not to restart after a wrong configuration. */
 const exitCodes = { config: 78, crash: 70 }
