@@ -3,7 +3,7 @@ import { pathToFileURL } from 'node:url'
 import type { Found } from '../lifecycle/read-package.ts'
 import type { Plugin } from '../plugin/context.ts'
 
-type Resolve = (name: string, context: object, next: (name: string, context: object) => object) => object
+type Resolve = (id: string, context: object, next: (id: string, context: object) => object) => object
 
 /** Node 22.15 and newer; not in the types of Node 20. */
 interface SyncHooks {
@@ -55,8 +55,7 @@ export function provideApi(url: string): void {
   if (isProvided) return
   isProvided = true
   const { registerHooks } = nodeModule as SyncHooks
-  const resolve: Resolve = (name, context, next) =>
-    name === 'patchbay/plugin' ? { url, shortCircuit: true } : next(name, context)
+  const resolve: Resolve = (id, context, next) => (id === 'patchbay/plugin' ? { url, shortCircuit: true } : next(id, context))
   // Older Node runs hooks in a thread of their own, which is given the function's text.
   const text = `const url = ${JSON.stringify(url)}; export const resolve = ${resolve}`
   if (registerHooks) registerHooks({ resolve })
