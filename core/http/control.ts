@@ -31,7 +31,8 @@ export class Control {
   /** Rejects with a sentence if another daemon has it. */
   async open(dataDir: string, answer: Answer): Promise<void> {
     const running = await askDaemon(dataDir, { command: 'ping' }).catch(() => undefined)
-    if (running) throw new Error(`Patchbay runs already with the data directory ${dataDir} (process ${String(running.pid)}). Stop it first.`)
+    if (running)
+      throw new Error(`Patchbay runs already with the data directory ${dataDir} (process ${String(running.pid)}). Stop it first.`)
     await mkdir(join(dataDir, 'control'), { recursive: true, mode: 0o700 })
     await unlink(controlPath(dataDir)).catch((error: NodeJS.ErrnoException) => {
       if (error.code !== 'ENOENT') throw error
