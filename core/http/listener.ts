@@ -26,7 +26,7 @@ export class Listener {
 
   /** Where it listens, such as `http://127.0.0.1:8080`. */
   get url(): string {
-    const { address, port } = this.#server?.address() as AddressInfo
+    const { address, port } = (this.#server as Server).address() as AddressInfo
     return `${this.#server instanceof TlsServer ? 'https' : 'http'}://${address.includes(':') ? `[${address}]` : address}:${port}`
   }
 

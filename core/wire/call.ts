@@ -1,4 +1,4 @@
-import type { Call as CallView, Caller } from '../plugin/context.ts'
+import type { Caller, Call as CallView } from '../plugin/context.ts'
 import type { Client } from './client.ts'
 import { type CommandError, refuse } from './errors.ts'
 import type { Command } from './module.ts'

@@ -28,15 +28,15 @@ export class RateLimits {
   }
 
   #ring(userId: string, command: { readonly rate: Rate }, now: number): Ring {
-    let rings = this.#rings.get(command)
-    if (!rings) this.#rings.set(command, (rings = new Map()))
-    let ring = rings.get(userId)
-    if (ring) return ring
+    const rings = this.#rings.get(command) ?? new Map<string, Ring>()
+    const known = rings.get(userId)
+    if (known) return known
     // Whose window is over is forgotten.
     if (rings.size >= sweepAt)
       for (const [user, { times, next }] of rings)
         if ((times.at(next - 1) ?? 0) <= now - command.rate.windowMs) rings.delete(user)
-    rings.set(userId, (ring = { times: [], next: 0 }))
+    const ring: Ring = { times: [], next: 0 }
+    this.#rings.set(command, rings.set(userId, ring))
     return ring
   }
 }

@@ -1,12 +1,12 @@
 import { execFileSync } from 'node:child_process'
 import { createServer } from 'node:http'
-import { connect, createServer as createTcpServer, type AddressInfo } from 'node:net'
 import { request as tlsRequest } from 'node:https'
+import { type AddressInfo, connect, createServer as createTcpServer } from 'node:net'
+import { io } from 'socket.io-client'
 import t from 'tap'
 import { Listener } from '../../../core/http/listener.ts'
 import { connected } from '../../../core/testing/host.ts'
 import { once, startLab, until } from '../wire/lab.ts'
-import { io } from 'socket.io-client'
 
 /** A port that was free a moment ago. */
 async function freePort(): Promise<number> {

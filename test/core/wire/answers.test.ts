@@ -262,7 +262,9 @@ void t.test('what is left for afterwards may fail, runs without an ack too, and 
   await until(() => ['afterthought 1', 'afterthought 2'].every((text) => host.log.some((line) => line.includes(text))))
   let ran = false
   deed = (_payload, { afterAck }) => {
-    afterAck(() => (ran = true) as never)
+    afterAck(() => {
+      ran = true
+    })
     throw ctx.error('LAB_BROKEN')
   }
   await client.ask('lab:do', {})
@@ -361,7 +363,10 @@ void t.test('a client that leaves aborts what it asked for', async (t) => {
 void t.test('a module that stops answers what is in flight', async (t) => {
   const [client, owner] = [await host.client('viewer'), await host.client('owner')]
   const begun = later()
-  deed = () => (begun.resolve(), new Promise(() => {}))
+  deed = () => {
+    begun.resolve()
+    return new Promise(() => {})
+  }
   const answer = client.ask('lab:do', {})
   await begun.promise
   t.match(await owner.ask('host:disable', { id: 'lab' }), { success: true })
@@ -406,7 +411,9 @@ void t.test('a handler sees its caller and nothing of the host', async (t) => {
 
 void t.test('what must be an owner is FORBIDDEN to others, at every try', async (t) => {
   let ran = false
-  deed = () => (ran = true)
+  deed = () => {
+    ran = true
+  }
   for (const role of ['viewer', 'operator'])
     t.match((await failure(role, 'lab:owner', undefined)).ack, { code: 'FORBIDDEN', error: 'You may not use lab:owner.' })
   t.notOk(ran)

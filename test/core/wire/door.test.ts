@@ -1,6 +1,8 @@
 import { connect as tcp } from 'node:net'
 import t from 'tap'
-import { dial, type Heard, join, once, RawSocket, refusal, startLab, until } from './lab.ts'
+import { Guard } from '../../../core/http/guard.ts'
+import { Door } from '../../../core/wire/door.ts'
+import { dial, type Heard, join, memory, once, RawSocket, refusal, startLab, until } from './lab.ts'
 
 /** Status of an HTTP request written by hand, as browsers and attackers send it. */
 function status(url: string, target: string, headers: Record<string, string>): Promise<number> {
@@ -314,4 +316,43 @@ void t.test('a live socket keeps its session from idling out', async (t) => {
   const client = await host.client('viewer')
   await new Promise((resolve) => setTimeout(resolve, 2500))
   t.match(await client.ask('host:sessions'), { success: true })
+})
+
+void t.test('addresses that have come and gone are forgotten, and those that failed lately are not', async (t) => {
+  const silent = { debug() {}, info() {}, warn() {}, error() {} }
+  const limits = { sockets: 1, socketsPerAddress: 1, pendingPerAddress: 1, socketsPerUser: 1, failuresPerMinute: 1 }
+  const door = new Door({
+    guard: new Guard(() => ({ hosts: [], origins: [], trustedProxies: [] })),
+    limits: () => limits,
+    log: silent,
+  })
+  const now = t.capture(Date, 'now', () => time)
+  let time = 1e9
+  /** Whether this address, failing once more, has failed too often. */
+  const fail = (remoteAddress: string): boolean => {
+    let refused: Heard
+    const request = { headers: {}, socket: { remoteAddress }, connection: { remoteAddress } }
+    const socket = { request, handshake: {}, conn: { close() {} } }
+    door.admit(
+      socket as never,
+      undefined,
+      () => 0,
+      (error) => {
+        refused = error
+      },
+    )
+    return refused.data.retryAfter === 60
+  }
+  for (let i = 0; i < 10_000; i++) fail(`10.0.${i >> 8}.${i & 255}`)
+  time += 40_000
+  t.notOk(fail('192.0.2.1'))
+  const before = await memory()
+  for (let i = 0; i < 50_000; i++) {
+    time += 10
+    fail(`11.${i >> 16}.${(i >> 8) & 255}.${i & 255}`)
+  }
+  t.ok(fail('192.0.2.1'), 'fifty seconds later it is still known')
+  const grown = (await memory()) - before
+  t.ok(grown < 5_000_000, `50,000 addresses left ${grown} bytes behind`)
+  t.ok(now().length > 0)
 })

