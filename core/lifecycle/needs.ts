@@ -1,10 +1,10 @@
 import { access, constants, readdir, stat } from 'node:fs/promises'
 import { basename, dirname } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
+import type { Needs } from '../plugin/contract.ts'
 import type { SystemBus } from '../process/dbus.ts'
 import { searchPath } from '../process/exec.ts'
 import { watchDirectory } from '../process/watch-directory.ts'
-import type { Needs } from '../plugin/contract.ts'
 
 /** One need of a plugin, met or not. */
 export interface Finding {
@@ -86,7 +86,7 @@ function matches(path: string, entry: string): boolean {
 
 /**
  * Tells which needs, other than optional ones, are not met: first as soon as it is known, then whenever that changes.
- * Nothing polls and nothing keeps the process alive: the bus tells of names, the kernel of the directories of PATH (if a
+ * Nothing polls and nothing keeps the process alive for long: the bus tells of names, the kernel of the directories of PATH (if a
  * tool is needed) and of the devices. However many events come, ten checks a second are made at most.
  */
 export function watchNeeds(needs: Needs, surroundings: Surroundings, onChange: (missing: Finding[]) => void): () => void {
@@ -95,7 +95,7 @@ export function watchNeeds(needs: Needs, surroundings: Surroundings, onChange: (
   let [stale, checking, ended] = [true, false, false]
 
   const check = async () => {
-    for (checking = true; stale && !ended; await delay(100, undefined, { ref: false })) {
+    for (checking = true; stale; await delay(100)) {
       stale = false
       const missing = (await checkNeeds(needs, surroundings)).filter(({ ok, optional }) => !ok && !optional)
       const news = JSON.stringify(missing)

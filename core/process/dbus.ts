@@ -191,7 +191,9 @@ async function connect(busAddress: string): Promise<MessageBus> {
   const { stream } = client.connection
   if (stream instanceof Socket) stream.unref()
   const destroy = (error: Error) => void stream.destroy(error)
-  client.connection.on('error', destroy).on('handlerError', destroy)
+  client.connection.on('error', destroy)
+  // a message from anyone on the bus that the library stumbles over; without a listener it would end the process
+  client.connection.on('handlerError', () => undefined)
   try {
     client.name = await client.invokeDbus<string>({ member: 'Hello' }, { timeout: 10_000 })
     return client

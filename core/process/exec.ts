@@ -19,7 +19,7 @@ export function createExec(allowed: readonly string[]): Exec {
       if (!allowed.includes(program) || program.includes('/')) throw failed('EPERM', 'is not named in the contract')
       if (signal?.aborted) throw failed('ABORT_ERR', 'was not started: aborted')
 
-      const child = spawn(program, args.map(String), {
+      const child = spawn(program, args, {
         cwd: '/',
         env: { PATH: searchPath().join(':'), HOME: process.env.HOME ?? '/', LANG: 'C.UTF-8', LC_ALL: 'C.UTF-8' },
         stdio: ['ignore', 'pipe', 'pipe'],
@@ -32,7 +32,6 @@ export function createExec(allowed: readonly string[]): Exec {
           killGroup(child.pid)
           child.stdout.destroy()
           child.stderr.destroy()
-          child.unref()
         }
         const onAbort = () => kill('ABORT_ERR', 'aborted')
         const deadline = setTimeout(kill, timeoutMs, 'ETIMEDOUT', `it took more than ${timeoutMs} ms`)

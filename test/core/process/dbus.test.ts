@@ -371,24 +371,33 @@ void t.test('a bus that does not believe who we are says so at once, and is aske
   t.equal(heard.split('AUTH').length, 2)
 })
 
-void t.test('a bus that is away is not tried again for a call that failed, nor for a watch that was released', async (t) => {
-  const privateBus = new PrivateBus(t)
-  const bus = systemBus(t, privateBus.address)
+void t.test('a bus that is away is not tried again for a watch that was released, nor for a call that failed', async (t) => {
+  const listen = async ({ socket }: PrivateBus, onConnection: (connection: Socket) => void) => {
+    const server = createServer(onConnection).listen(socket)
+    t.teardown(() => server.close())
+    await once(server, 'listening')
+    return server
+  }
+  const clock = new PrivateBus(t)
+  const clockServer = await listen(clock, (connection) => void connection.destroy())
+  const threeTriesElsewhere = async () => {
+    const { release } = watcher(systemBus(t, clock.address))
+    for (let i = 0; i < 3; i++) await once(clockServer, 'connection')
+    release()
+  }
+  const away = new PrivateBus(t)
+  const bus = systemBus(t, away.address)
   const { until, release } = watcher(bus)
   await until(false)
   release()
-  let count = 0
-  const server = createServer((socket) => {
-    count++
-    socket.destroy()
-  }).listen(privateBus.socket)
-  t.teardown(() => server.close())
-  await once(server, 'listening')
-  await refusal(bus.isAvailable(name))
-  const other = watcher(systemBus(t, privateBus.address))
-  for (let i = 0; i < 3; i++) await once(server, 'connection')
-  other.release()
-  t.equal(count, 4, 'one call, and three tries of another watch')
+  const connections: Socket[] = []
+  await listen(away, (connection) => void connections.push(connection))
+  await threeTriesElsewhere()
+  t.equal(connections.length, 0)
+  t.equal((await refusal(bus.call({ ...lamp, method: 'On', timeoutMs: 50 }))).name, 'NoReply')
+  connections[0]?.destroy()
+  await threeTriesElsewhere()
+  t.equal(connections.length, 1)
 })
 
 void t.test('a watch notices a bus that appears later, also when the directory of its socket does', async (t) => {
