@@ -91,7 +91,8 @@ export function compose(options: Options): DependencyContainer {
     return new Hub({ io: get(http).io, policies, coreCommands, access: get(access), maxBacklog: () => limits().backlogMessages })
   })
   make(Road, () => {
-    const find = (namespace: string, name: string) => get(Hub).find(namespace, name)
+    const hub = get(Hub)
+    const find = (namespace: string, name: string) => hub.find(namespace, name)
     const { development } = options
     return new Road({
       access: get(access),

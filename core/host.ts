@@ -6,6 +6,7 @@ import { Sessions } from './auth/sessions.ts'
 import { access, compose, http, type Options } from './composition.ts'
 import { Control } from './http/control.ts'
 import { Guard } from './http/guard.ts'
+import { linkUrls } from './http/link-urls.ts'
 import { Listener } from './http/listener.ts'
 import { addRoutes } from './http/routes.ts'
 import { createHttpServer } from './http/server.ts'
@@ -135,11 +136,12 @@ export class Host {
     return !this.#get(access)().hasOwner()
   }
 
-  /** A link that logs its bearer in as the local owner, once. */
-  issueLink(lan: boolean): { readonly url: string; readonly expiresAt: number } {
-    const { code, expiresAt } = this.#get(OneTimeLinks).issue({ lan })
-    const url = this.#get(Listener).url.replace('//0.0.0.0', '//127.0.0.1').replace('//[::]', '//[::1]')
-    return { url: `${url}/login#${code}`, expiresAt }
+  /** A link that logs its bearer in as the local owner, once; with `lan` also at this machine's private addresses. */
+  issueLink(lan: boolean): { readonly urls: readonly string[] } {
+    const urls = linkUrls(this.#get(Listener).url, lan)
+    if (urls.length === 0) throw new Error('Patchbay does not listen on 127.0.0.1 (host.json). Try: patchbay login --lan')
+    const { code } = this.#get(OneTimeLinks).issue({ lan })
+    return { urls: urls.map((url) => `${url}/login#${code}`) }
   }
 
   /** Every plugin with its state. */

@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs'
+import { hostname } from 'node:os'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { Config } from './config/config.ts'
@@ -83,11 +84,11 @@ function sayLink(host: Host, always: boolean, commandName: string): void {
     process.stderr.write(`No owner is configured. For a link to log in run: ${commandName} login\n`)
     return
   }
-  const { url } = host.issueLink(false)
+  const [url = ''] = host.issueLink(false).urls
   const { port } = new URL(url)
   process.stdout.write(
     `\n  Open this link within 10 minutes to log in as the owner of this machine:\n\n    ${url}\n\n` +
-      `  From another computer first run there: ssh -L ${port}:127.0.0.1:${port} ${process.env.USER ?? 'USER'}@THIS-MACHINE\n` +
+      `  From another computer first run there: ssh -L ${port}:127.0.0.1:${port} ${process.env.USER ?? 'USER'}@${hostname()}\n` +
       `  A new link, later: ${commandName} login\n\n`,
   )
 }

@@ -133,7 +133,13 @@ async function declarations() {
   await mkdir(cache, { recursive: true })
   const outDir = await mkdtemp(join(cache, 'types-'))
   try {
-    await promisify(execFile)(join(root, 'node_modules/.bin/tsc'), ['-p', join(root, 'tsconfig.types.json'), '--noCheck', '--outDir', outDir])
+    await promisify(execFile)(join(root, 'node_modules/.bin/tsc'), [
+      '-p',
+      join(root, 'tsconfig.types.json'),
+      '--noCheck',
+      '--outDir',
+      outDir,
+    ])
     const files = new Map()
     const collect = async (path) => {
       if (files.has(path)) return

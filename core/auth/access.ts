@@ -14,7 +14,7 @@ export class Access {
   readonly #users: ReadonlyMap<string, readonly string[]>
   readonly #grants: ReadonlyMap<string, readonly Grant[]>
   /** Decisions, by the identity of a user's list of roles. */
-  readonly #remembered = new WeakMap<readonly string[], Map<string, boolean>>()
+  readonly #remembered = new WeakMap<readonly string[], Map<string, { contractRole: ContractRole; isGranted: boolean }>>()
 
   constructor({ users, roles }: AccessConfig) {
     this.#users = new Map(Object.entries(users).map(([id, names]) => [id, Object.freeze([names].flat())]))
@@ -38,17 +38,17 @@ export class Access {
    */
   can(roles: readonly string[], module: string, name: string, contractRole: ContractRole): boolean {
     const subject = name.startsWith(module) && name[module.length] === ':' ? name : `${module}:${name}`
-    const key = `${contractRole} ${subject}`
     let decisions = this.#remembered.get(roles)
     if (!decisions || decisions.size >= maxRemembered) {
       decisions = new Map()
       this.#remembered.set(roles, decisions)
     }
-    const known = decisions.get(key)
-    if (known !== undefined) return known
-    const decision = this.#decide(roles, subject, contractRole)
-    decisions.set(key, decision)
-    return decision
+    const known = decisions.get(subject)
+    // A plugin that was changed may ask for another role.
+    if (known?.contractRole === contractRole) return known.isGranted
+    const isGranted = this.#decide(roles, subject, contractRole)
+    decisions.set(subject, { contractRole, isGranted })
+    return isGranted
   }
 
   #decide(roles: readonly string[], subject: string, contractRole: ContractRole): boolean {

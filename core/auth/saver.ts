@@ -60,7 +60,8 @@ export class Saver {
       const text = content()
       // write-file-atomic takes a short write, which is what a disk that fills up gives, for a whole one, and would put half
       // a file in the place of the good one. So Node writes the temporary file: it goes on to the end or throws.
-      await writeFileAtomic(file, '', { mode: 0o600, tmpfileCreated: (path) => writeFile(path, text) })
+      const fill = (path: string) => writeFile(path, text)
+      await writeFileAtomic(file, '', { mode: 0o600, tmpfileCreated: fill as (path: string) => void })
       if (this.#retryMs > 0) onProblem(`${file} can be written again; everything is saved.`)
       this.#retryMs = 0
     } catch (error) {

@@ -1,7 +1,7 @@
 import { lstat, opendir } from 'node:fs/promises'
 import { basename, join, resolve } from 'node:path'
-import { PackageWatcher } from './package-watcher.ts'
 import { checkTrust, isHidden } from './package-walk.ts'
+import { PackageWatcher } from './package-watcher.ts'
 import { absent, clip, sentenceOf } from './problem.ts'
 import { type Found, readPackage } from './read-package.ts'
 

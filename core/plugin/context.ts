@@ -109,7 +109,7 @@ export interface Watch<C extends Contract> extends Owner, Publisher<C> {}
  * 3. **Imported**, once in the life of the process. Changed code waits for the process to be replaced.
  * 4. **`start(context)`**, with 15 s to finish. It registers a handler for every command of the contract; one that is missing
  *    fails the start. If it throws or is late, what it owned is released and the state is `failed`; it is tried again
- *    after 1 s, doubling up to 60 s. Five failures in five minutes: `quarantined`.
+ *    after 1, 2, 4 and 8 s. Five failures in five minutes: `quarantined`.
  * 5. **`running`.** Commands arrive, validated and authorized. `whileSubscribed` work starts with the first subscriber
  *    and ends with the last. Subscriptions made before now count: they get their snapshots now.
  * 6. **Stop**, with 5 s: because of a need, a setting, an owner's wish or the host's end. New commands are answered

@@ -24,7 +24,7 @@ export interface CommandDefinition {
   readonly timeoutMs?: number
   /** Counted per user. Default 60 in 10 s. */
   readonly rate?: Rate
-  /** Commands of one client that may be unanswered at a time. Default 16. */
+  /** Commands of this kind that a user may have unanswered at a time. Default 16. */
   readonly inFlight?: number
 }
 

@@ -4,7 +4,10 @@ import { createDBus, type SystemBus } from './dbus.ts'
 import { createExec } from './exec.ts'
 
 /** What a contract names, and nothing else. `host` is for plugins that come with Patchbay; discovery refuses it to others. */
-export function createCapabilities({ capabilities = {} }: Contract, parts: { bus: SystemBus; host: HostControl }): Capabilities<Contract> {
+export function createCapabilities(
+  { capabilities = {} }: Contract,
+  parts: { bus: SystemBus; host: HostControl },
+): Capabilities<Contract> {
   return {
     ...(capabilities.dbus && { dbus: createDBus(parts.bus, capabilities.dbus) }),
     ...(capabilities.exec && { exec: createExec(capabilities.exec) }),

@@ -84,7 +84,8 @@ export class Connections {
       // A connection that nobody is logged in on would be counted with no user.
       if (socket.client['sockets'].size === 0) socket.conn.close()
     })
-    socket.onAny((name, ...args) => {
+    // A middleware that never passes on. Socket.IO would spend a turn of its queue on looking for listeners, and there are none.
+    socket.use(([name, ...args]) => {
       hub.deliverer.watch(client)
       road.receive(client, String(name), args)
     })

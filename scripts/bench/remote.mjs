@@ -1,12 +1,13 @@
 /** Lets the parent process call these functions of this one. */
 export function serve(functions) {
-  process.on('message', async ({ id, name, args }) => {
+  const answer = async ({ id, name, args }) => {
     try {
       process.send({ id, result: await functions[name](...args) })
     } catch (error) {
       process.send({ id, error: error.stack })
     }
-  })
+  }
+  process.on('message', (message) => void answer(message))
   // Nothing outlives the bench.
   process.once('disconnect', () => process.exit())
 }

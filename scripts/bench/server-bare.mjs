@@ -7,7 +7,7 @@ const http = createServer()
 const io = new Server(http, { serveClient: false })
 io.on('connection', (socket) => {
   socket.on('module:subscribe', (_payload, ack) => {
-    socket.join('module:bench')
+    void socket.join('module:bench')
     ack({ success: true })
   })
   socket.on('bench:connect', (payload, ack) => ack({ success: true, ...connect(payload) }))

@@ -13,6 +13,8 @@ export async function login(args: string[], { root, commandName }: Installation)
       throw isDown ? new Error(`No daemon runs with the data directory ${dataDir}. Start it: ${commandName} start`) : error
     },
   )
-  if (typeof answer.url !== 'string') throw new Error(String(answer.error))
-  process.stdout.write(`${answer.url}\n`)
+  if (!Array.isArray(answer.urls)) throw new Error(String(answer.error))
+  process.stdout.write(`${answer.urls.join('\n')}\n`)
+  if (values.lan && answer.urls.length === 1)
+    process.stderr.write('No private address of this machine is listened on: set "address" in host.json, "0.0.0.0" for all.\n')
 }

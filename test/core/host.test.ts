@@ -164,7 +164,8 @@ void t.test('the command line gets its links over the control socket', async (t)
   t.teardown(() => host.stop())
   for (const lan of [true, false]) {
     const answer = await askDaemon(host.dataDir, { command: 'login', lan })
-    t.match(answer, { url: /^http:\/\/127\.0\.0\.1:\d+\/login#\S+$/, expiresAt: Number })
+    // On 127.0.0.1 alone there is nothing for the neighbours, and both links are the one for this machine.
+    t.match(answer, { urls: [/^http:\/\/127\.0\.0\.1:\d+\/login#\S+$/] })
   }
   t.same(await askDaemon(host.dataDir, { command: 'dance' }), { error: 'The daemon does not know this command.' })
 })

@@ -47,7 +47,7 @@ export function permission(device: string, capability: string): string {
 
 export type Json = { readonly [key: string]: unknown }
 
-export function isObject(value: unknown): value is Json {
+function isObject(value: unknown): value is Json {
   return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 

@@ -4,7 +4,7 @@ import type { Test } from 'tap'
 import type { Exec } from '../driver/tool.ts'
 
 const fixtures = join(import.meta.dirname, 'fixtures')
-export const fixture = (name: string): Promise<string> => readFile(join(fixtures, name), 'utf8')
+const fixture = (name: string): Promise<string> => readFile(join(fixtures, name), 'utf8')
 
 export interface Run {
   readonly exitCode: number

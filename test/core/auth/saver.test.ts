@@ -1,8 +1,8 @@
 import { execFileSync } from 'node:child_process'
 import { mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
-import { setImmediate } from 'node:timers/promises'
 import { mock } from 'node:test'
+import { setImmediate } from 'node:timers/promises'
 import t, { type Test } from 'tap'
 import { Saver } from '../../../core/auth/saver.ts'
 

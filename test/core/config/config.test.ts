@@ -42,7 +42,11 @@ function test(name: string, work: (t: T, opened: typeof openedIn) => Promise<voi
       all.push(one.config)
       return one
     }
-    await work(t, opened).finally(() => Promise.all(all.map((config) => config.close())))
+    try {
+      await work(t, opened)
+    } finally {
+      await Promise.all(all.map((config) => config.close()))
+    }
   })
 }
 

@@ -134,7 +134,7 @@ void t.test('failures that belong to no command reach the subscribers with a dec
 void t.test('a listener or a provider that throws is reported and harms nobody', async (t) => {
   const { client } = await lab(t, (ctx) => {
     ctx.provide('lab:kept', () => {
-      throw null
+      return Promise.reject(null as unknown)
     })
     ctx.onSubscribe(() => Promise.reject(ctx.error('LAB_LOST')))
     ctx.publish('lab:other', 5)

@@ -173,7 +173,7 @@ void t.test('a key that comes twice counts once, and __proto__ is a key like any
     client.socket.io.engine.write(`27["lab:echo",${payload}]`)
     return String((await answer)[0])
   }
-  t.equal(await raw('{"text":"a","text":"b"}'), '37[{"got":{"text":"b"},"success":true}]')
+  t.equal(await raw('{"text":"a","text":"b"}'), '37[{"success":true,"got":{"text":"b"}}]')
   t.match(await raw('{"__proto__":{"text":"a"}}'), /INVALID_PAYLOAD/)
   t.match(await raw('{"text":"a","__proto__":1}'), /INVALID_PAYLOAD/)
   t.match(await raw('{"text":"a","constructor":{"prototype":{}}}'), /INVALID_PAYLOAD/)
@@ -194,8 +194,8 @@ void t.test('an ack number that comes twice is two commands with an answer each'
   await host.allow(5, 'viewer')
   const socket = await RawSocket.login(t, host, 5)
   for (let i = 0; i < 2; i++) socket.send(`421["lab:any",${i}]`)
-  await socket.hears(/^431\[\{"got":1/)
-  await socket.hears(/^431\[\{"got":0/)
+  await socket.hears(/^431\[.*"got":1/)
+  await socket.hears(/^431\[.*"got":0/)
   t.pass()
 })
 
