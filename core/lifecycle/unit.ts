@@ -115,7 +115,8 @@ export class Unit {
 
   /** Brings it to the state that fits the facts. */
   converge(): Promise<void> {
-    this.#queue = this.#queue.then(() => this.#step())
+    const { log } = this.#parts
+    this.#queue = this.#queue.then(() => this.#step()).catch((err: unknown) => log.error({ err }, 'could not change its state'))
     return this.#queue
   }
 
@@ -192,12 +193,24 @@ export class Unit {
     this.#retry = undefined
   }
 
+  /** Its settings with their defaults, or what is wrong with them or with the contract's schemas. */
+  #judge(module: Module): { settings: object; problem?: string } {
+    try {
+      // The tests have compiled the schemas of what comes with Patchbay; not doing it again makes the start quicker.
+      if (!this.found.builtin) module.compile()
+      const { settings, problem } = settingsCheck(module.contract.settings, this.#wish.settings)
+      return { settings, ...(problem && { problem: `Its settings in plugins.json do not fit: ${problem}.` }) }
+    } catch (error) {
+      return { settings: {}, problem: `Its contract has a schema that is none: ${(error as Error).message}.` }
+    }
+  }
+
   async #start(module: Module): Promise<void> {
     const { loader, log, capabilities, pace, ...parts } = this.#parts
     if (loader.isStale(this.found)) return this.#set('failed', 'Its code changed; restart Patchbay to load it.')
     await loadValidator()
-    const { settings, problem } = settingsCheck(module.contract.settings, this.#wish.settings)
-    if (problem) return this.#set('failed', `Its settings in plugins.json do not fit: ${problem}.`)
+    const { settings, problem } = this.#judge(module)
+    if (problem) return this.#set('failed', problem)
     this.#set('starting')
     const begun = performance.now()
     const onFail = (reason: string) => {

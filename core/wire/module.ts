@@ -74,6 +74,15 @@ export class Module {
     return `module:${this.id}`
   }
 
+  /** Compiles every schema. Throws for one that is none. */
+  compile(): void {
+    for (const { commands, events } of this.groups.values())
+      for (const { check, checkResult } of [...commands.values(), ...events.values()] as Partial<Command>[]) {
+        check?.(null)
+        checkResult?.(null)
+      }
+  }
+
   /** Forgets what must not be shown any more. */
   forget(events?: Iterable<string>): void {
     for (const { retained } of this.groups.values())

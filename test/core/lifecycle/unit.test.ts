@@ -342,3 +342,18 @@ void t.test('subscriptions stand through changes of the contract and of other pa
   await host.reached('waiting', 'running')
   t.equal(host.host.subscriberCount('waiting'), 1)
 })
+
+void t.test('a schema that is none fails its plugin with a sentence, before any of its code has run', async (t) => {
+  const start = () => t.fail('it ran')
+  const events = { 'odd:value': { payload: { type: 'number', maximum: 'ten' } } }
+  const settings = { type: 'object', properties: 5 }
+  const host = await startLab(t, [
+    { contract: { id: 'odd', events } as unknown as Contract, start },
+    { contract: { id: 'odder', settings } as unknown as Contract, start },
+  ])
+  for (const id of ['odd', 'odder']) {
+    const { reason } = await host.reached(id, 'failed')
+    t.match(reason, /schema/)
+  }
+  t.equal(host.host.status().filter(({ state }) => state === 'failed').length, 2)
+})
