@@ -346,7 +346,7 @@ void t.test('subscriptions stand through changes of the contract and of other pa
 void t.test('a schema that is none fails its plugin with a sentence, before any of its code has run', async (t) => {
   const start = () => t.fail('it ran')
   const events = { 'odd:value': { payload: { type: 'number', maximum: 'ten' } } }
-  const settings = { type: 'object', properties: 5 }
+  const settings = { type: 'object', properties: { a: { type: 'strin', default: 1 } } }
   const host = await startLab(t, [
     { contract: { id: 'odd', events } as unknown as Contract, start },
     { contract: { id: 'odder', settings } as unknown as Contract, start },
