@@ -33,7 +33,7 @@ function readable(line: string): string {
     level,
     time,
     msg = '',
-    plugin = 'host',
+    plugin = 'patchbay',
     err,
     ...rest
   } = JSON.parse(line) as Record<string, unknown> & { err?: { stack?: string } }

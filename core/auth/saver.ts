@@ -1,5 +1,4 @@
-import { writeFile } from 'node:fs/promises'
-import writeFileAtomic from 'write-file-atomic'
+import { writeWhole } from '../write-whole.ts'
 
 const retryMs = { first: 1000, longest: 60_000 }
 
@@ -57,11 +56,7 @@ export class Saver {
   async #write(): Promise<void> {
     const { file, content, onProblem } = this.#parts
     try {
-      const text = content()
-      // write-file-atomic takes a short write, which is what a disk that fills up gives, for a whole one, and would put half
-      // a file in the place of the good one. So Node writes the temporary file: it goes on to the end or throws.
-      const fill = (path: string) => writeFile(path, text)
-      await writeFileAtomic(file, '', { mode: 0o600, tmpfileCreated: fill as (path: string) => void })
+      await writeWhole(file, content(), { mode: 0o600 })
       if (this.#retryMs > 0) onProblem(`${file} can be written again; everything is saved.`)
       this.#retryMs = 0
     } catch (error) {

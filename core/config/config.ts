@@ -4,6 +4,7 @@ import { basename, dirname, join, relative, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { isDeepStrictEqual } from 'node:util'
 import type { FSWatcher } from 'chokidar'
+import { writeWhole } from '../write-whole.ts'
 import { edit } from './edit.ts'
 import { ConfigError, type Environment, type Problem } from './problem.ts'
 import { readText } from './read.ts'
@@ -150,12 +151,12 @@ export class Config {
   }
 
   async #write(name: FileName, text: string, options: { mode?: number }): Promise<void> {
-    const { default: writeFileAtomic } = await import('write-file-atomic')
     try {
       await mkdir(this.#dir, { recursive: true, mode: 0o700 })
-      await writeFileAtomic(join(this.#dir, `${name}.json`), text, options)
+      await writeWhole(join(this.#dir, `${name}.json`), text, options)
     } catch (error) {
-      throw new ConfigError(`${name}.json cannot be written: ${String(error)}`)
+      const { code, message } = error as NodeJS.ErrnoException
+      throw new ConfigError(`${name}.json cannot be written (${code ?? message}).`)
     }
   }
 

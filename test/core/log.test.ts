@@ -29,11 +29,11 @@ void t.test('on a terminal it is for people: clock, level, who, what; errors wit
   t.match(lines[0], /^\d\d:\d\d:\d\d warn {2}wifi: seen ssid=a\\u\{a\}\\u\{1b\}\[31mb\\u\{202e\}\\u\{2028\}\\u\{9b\}c count=2\n$/)
   log.error({ err: Object.assign(new Error(evil), { code: 1 }) }, 'broken')
   const [first, ...stack] = (lines[1] ?? '').split('\n')
-  t.match(first, /error host: broken$/)
+  t.match(first, /error patchbay: broken$/)
   t.match(stack.join('\n'), /\n {4}at /)
   for (const hidden of ['\x1b', '\u202e']) t.notOk(lines[1]?.includes(hidden))
   log.info('plain')
-  t.match(lines[2], /info {2}host: plain\n$/)
+  t.match(lines[2], /info {2}patchbay: plain\n$/)
   t.end()
 })
 

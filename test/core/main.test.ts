@@ -113,7 +113,7 @@ void t.test('the one-time link is printed on a terminal alone, or where it is as
   t.teardown(() => terminal.kill('SIGKILL'))
   await terminal.says(link)
   await terminal.says(/ssh -L \d+:127\.0\.0\.1:\d+ pi@/)
-  t.match(terminal.stdout, /\d\d:\d\d:\d\d info {2}host: is ready url=http/, 'and the log is for people there')
+  t.match(terminal.stdout, /\d\d:\d\d:\d\d info {2}patchbay: is ready url=http/, 'and the log is for people there')
 })
 
 void t.test('a daemon that has an owner prints no link', async (t) => {
