@@ -148,7 +148,9 @@ void t.test(
     }
     await writeFile(join(dir, 'tsconfig.json'), JSON.stringify({ compilerOptions, include: ['index.ts'] }))
     const run = promisify(execFile)
-    await run(join(root, 'node_modules/.bin/tsc'), ['-p', dir]).catch((error: Error & { stdout: string }) =>
+    // Without the hooks that tap puts into NODE_OPTIONS, which tsc cannot be loaded through.
+    const env = { PATH: process.env.PATH }
+    await run(join(root, 'node_modules/.bin/tsc'), ['-p', dir], { env }).catch((error: Error & { stdout: string }) =>
       t.fail(`${error.message}\n${error.stdout}`),
     )
     const { stdout } = await run(process.execPath, [join(root, 'dist/cli.js'), 'contract', join(dir, 'out/index.js')], {
