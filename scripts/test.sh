@@ -13,8 +13,8 @@ finish() {
   echo
   if [ ${#failed_stages[@]} -gt 0 ]; then say "failed: $(printf '%s; ' "${failed_stages[@]}")"; fi
   if [ "$skipped" -gt 0 ]; then echo "$passed passed, $failed failed, $skipped skipped"; else echo "$passed passed, $failed failed"; fi
-  [ "$failed" -eq 0 ] && [ "$passed" -gt 0 ]
-  exit
+  # A bare exit would take the status from before the trap.
+  if [ "$failed" -eq 0 ] && [ "$passed" -gt 0 ]; then exit 0; else exit 1; fi
 }
 trap finish EXIT
 

@@ -148,11 +148,9 @@ void t.test(
     }
     await writeFile(join(dir, 'tsconfig.json'), JSON.stringify({ compilerOptions, include: ['index.ts'] }))
     const run = promisify(execFile)
-    // Without the hooks that tap puts into NODE_OPTIONS, which tsc cannot be loaded through.
-    const env = { PATH: process.env.PATH }
-    await run(join(root, 'node_modules/.bin/tsc'), ['-p', dir], { env }).catch((error: Error & { stdout: string }) =>
-      t.fail(`${error.message}\n${error.stdout}`),
-    )
+    // Without the hooks that tap gives every child process, which tsc cannot be loaded through.
+    const tsc = ['-u', 'NODE_OPTIONS', join(root, 'node_modules/.bin/tsc'), '-p', dir]
+    await run('env', tsc).catch((error: Error & { stdout: string }) => t.fail(`${error.message}\n${error.stdout}`))
     const { stdout } = await run(process.execPath, [join(root, 'dist/cli.js'), 'contract', join(dir, 'out/index.js')], {
       env: {},
     })
