@@ -4,6 +4,7 @@ import { OneTimeLinks } from './auth/one-time-link.ts'
 import { PatchbayPolicy } from './auth/patchbay-policy.ts'
 import { Sessions } from './auth/sessions.ts'
 import { access, compose, http, type Options } from './composition.ts'
+import { followConfig } from './follow-config.ts'
 import { Control } from './http/control.ts'
 import { Guard } from './http/guard.ts'
 import { linkUrls } from './http/link-urls.ts'
@@ -95,7 +96,7 @@ export class Host {
     {
       name: 'configuration watch',
       reason: 'last: a change now finds everything that it can change',
-      start: () => this.#watchConfig(),
+      start: () => followConfig(this.#options, this.#all, () => this.#rediscover()),
       stop: () => this.#options.config.close(),
     },
   ]
@@ -209,11 +210,8 @@ export class Host {
 
   async #listen(): Promise<void> {
     const { host } = this.#options.config
-    await this.#get(Listener)
-      .listen(host)
-      .catch((error: unknown) => {
-        throw listenError(host, error)
-      })
+    const refuse = (error: unknown) => Promise.reject(listenError(host, error))
+    await this.#get(Listener).listen(host).catch(refuse)
   }
 
   async #startPlugins(): Promise<void> {
@@ -232,50 +230,17 @@ export class Host {
     return this.#discovery
   }
 
-  async #watchConfig(): Promise<void> {
-    const { config, log } = this.#options
-    let { host } = config
-    config.onChange((change) => {
-      if (change === 'problems') for (const { file, line, message } of config.problems) log.warn(`${file}:${line}: ${message}`)
-      if (change === 'access') this.#get(Connections).review()
-      if (change === 'plugins') void this.#get(Supervisor).reconcile()
-      if (change === 'host') {
-        const before = host
-        host = config.host
-        void this.#applyHost(before).catch((error: unknown) => log.error({ err: error }, 'host.json could not be applied'))
-      }
-    })
-    await config.watch()
-  }
-
-  async #applyHost(before: Options['config']['host']): Promise<void> {
-    const { config, log } = this.#options
-    log.level = config.host.log.level
-    const { engine } = this.#get(http).io
-    // Engine.IO copied the limit into its WebSocket server, which its types hide.
-    engine.opts.maxHttpBufferSize = engine['ws'].options.maxPayload = config.host.limits.messageBytes
-    await this.#get(Listener)
-      .listen(config.host)
-      .catch(async (error: Error) => {
-        log.error({ err: error }, 'cannot listen as host.json says; staying where we were')
-        await this.#get(Listener).listen(before)
-      })
-    if (JSON.stringify(before.pluginDirs) !== JSON.stringify(config.host.pluginDirs)) {
-      await this.#discovery?.close()
-      await this.#get(Supervisor).reconcile(await this.#discover().scan())
-      await this.#discovery?.watch()
-    } else await this.#get(Supervisor).reconcile()
+  async #rediscover(): Promise<void> {
+    await this.#discovery?.close()
+    await this.#get(Supervisor).reconcile(await this.#discover().scan())
+    await this.#discovery?.watch()
   }
 
   #overview(): object {
     const supervisor = this.#get(Supervisor)
     const boot = this.#started.map(({ name, reason, ms }) => ({ name, reason, ms: Math.round(ms * 10) / 10 }))
-    return {
-      plugins: supervisor.statuses(),
-      boot,
-      startMs: supervisor.startTimes(),
-      configProblems: this.#options.config.problems,
-    }
+    const [plugins, startMs] = [supervisor.statuses(), supervisor.startTimes()]
+    return { plugins, boot, startMs, configProblems: this.#options.config.problems }
   }
 
   #auditRefusal(refusal: Refusal, address: string): void {

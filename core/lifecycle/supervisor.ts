@@ -4,7 +4,8 @@ import type { PluginStatus } from '../plugin/capabilities.ts'
 import type { Log } from '../plugin/context.ts'
 import { within } from '../process/deadline.ts'
 import type { Found } from './read-package.ts'
-import { Unit, type UnitParts, type Wish } from './unit.ts'
+import { Unit } from './unit.ts'
+import type { UnitParts, Wish } from './unit-parts.ts'
 
 export interface SupervisorParts extends Omit<UnitParts, 'log' | 'onChange'> {
   readonly logFor: (id: string) => Log

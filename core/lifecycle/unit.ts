@@ -1,44 +1,15 @@
 import { isDeepStrictEqual } from 'node:util'
-import type { Capabilities, PluginStatus } from '../plugin/capabilities.ts'
-import type { Log } from '../plugin/context.ts'
-import type { Contract, Needs } from '../plugin/contract.ts'
-import type { SystemBus } from '../process/dbus.ts'
+import type { PluginStatus } from '../plugin/capabilities.ts'
+import type { Needs } from '../plugin/contract.ts'
 import { within } from '../process/deadline.ts'
-import type { Loader } from '../process/loader.ts'
 import { Run } from '../process/run.ts'
 import { refuse } from '../wire/errors.ts'
-import type { Hub } from '../wire/hub.ts'
 import { Module, type State } from '../wire/module.ts'
-import type { Road } from '../wire/road.ts'
 import { loadValidator, settingsCheck } from '../wire/validate.ts'
 import { type Finding, watchNeeds } from './needs.ts'
+import { Patience } from './patience.ts'
 import type { Found } from './read-package.ts'
-
-/**
- * Milliseconds: deadlines of a start and of a stop, and of all stops together when the host ends, so that a plugin that hangs does not
- * keep the sessions from being saved; the first pause before a failed plugin is tried again, of which each further one is twice as long.
- */
-export const pace = { startMs: 15_000, stopMs: 5_000, quitMs: 4_000, retryMs: 1_000 }
-const quarantine = { failures: 5, withinMs: 5 * 60_000 }
-
-/** What the configuration says of a plugin. */
-export interface Wish {
-  readonly enabled: boolean
-  readonly namespace: string
-  readonly settings: Readonly<Record<string, unknown>>
-}
-
-export interface UnitParts {
-  readonly hub: Hub
-  readonly road: Road
-  readonly loader: Loader
-  readonly bus: SystemBus
-  readonly log: Log
-  readonly development: boolean
-  readonly pace: typeof pace
-  readonly capabilities: (contract: Contract) => Capabilities<Contract>
-  readonly onChange: () => void
-}
+import type { UnitParts, Wish } from './unit-parts.ts'
 
 /** One plugin of the machine and its states. All that happens to it happens one after the other. */
 export class Unit {
@@ -52,8 +23,7 @@ export class Unit {
   #needs: Needs | undefined
   #unwatchNeeds: (() => void) | undefined
   #missing: readonly Finding[] = []
-  #failures: number[] = []
-  #retry: NodeJS.Timeout | undefined
+  readonly #patience: Patience
   #state: State = 'disabled'
   #reason: string | undefined
   #since = Date.now()
@@ -67,6 +37,7 @@ export class Unit {
     this.found = found
     this.#wish = wish
     this.#parts = parts
+    this.#patience = new Patience(parts.pace.retryMs, () => void this.converge())
   }
 
   get status(): PluginStatus {
@@ -87,7 +58,7 @@ export class Unit {
   /** New facts: what lies on disk, what the configuration says. Resolves when it has come to rest. */
   update(found: Found, wish: Wish): Promise<void> {
     const areOtherSettings = !isDeepStrictEqual(wish.settings, this.#wish.settings)
-    if (areOtherSettings || found.digest !== this.found.digest) this.#forgive()
+    if (areOtherSettings || found.digest !== this.found.digest) this.#patience.forgive()
     this.#mustRestart ||= areOtherSettings || wish.namespace !== this.#wish.namespace
     this.found = found
     this.#wish = wish
@@ -96,7 +67,7 @@ export class Unit {
 
   /** Stops and starts it, out of quarantine too. Resolves when it has come to rest. */
   restart(): Promise<void> {
-    this.#forgive()
+    this.#patience.forgive()
     this.#mustRestart = true
     return this.converge()
   }
@@ -161,7 +132,7 @@ export class Unit {
     if (this.#run) return
     if (!isDeepStrictEqual(needs, this.#needs)) await this.#watchNeeds(needs)
     if (this.#missing.length > 0) return this.#set('unavailable', this.#missing.map(sentenceOf).join(' '))
-    if (this.#retry || this.#failures.length >= quarantine.failures) return
+    if (!this.#patience.mayTry) return
     await this.#start(this.#module as Module)
   }
 
@@ -183,14 +154,7 @@ export class Unit {
     this.#unwatchNeeds = undefined
     this.#needs = undefined
     this.#missing = []
-    this.#forgive()
-  }
-
-  /** Past failures count no longer: the next start is tried at once. */
-  #forgive(): void {
-    this.#failures = []
-    clearTimeout(this.#retry)
-    this.#retry = undefined
+    this.#patience.forgive()
   }
 
   /** Its settings with their defaults, or what is wrong with them or with the contract's schemas. */
@@ -252,21 +216,8 @@ export class Unit {
 
   /** Backs off, or gives up. */
   #noteFailure(reason: string): void {
-    const now = Date.now()
-    const { failures, withinMs } = quarantine
-    this.#failures = [...this.#failures.filter((at) => at > now - withinMs), now]
-    if (this.#failures.length >= failures) {
-      this.#set('quarantined', `It failed ${failures} times in five minutes. Last: ${reason}`)
-      return
-    }
-    this.#set('failed', reason)
-    this.#retry = setTimeout(
-      () => {
-        this.#retry = undefined
-        void this.converge()
-      },
-      this.#parts.pace.retryMs * 2 ** (this.#failures.length - 1),
-    ).unref()
+    if (this.#patience.bear()) this.#set('failed', reason)
+    else this.#set('quarantined', `It failed five times in five minutes. Last: ${reason}`)
   }
 
   #set(state: State, reason?: string): void {

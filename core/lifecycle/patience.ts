@@ -1,0 +1,40 @@
+const mostFailures = 5
+const withinMs = 5 * 60_000
+
+/** When a plugin that failed is tried again: after pauses that double, and after five failures in five minutes not by itself. */
+export class Patience {
+  readonly #firstPauseMs: number
+  readonly #retry: () => void
+  #failures: number[] = []
+  #timer: NodeJS.Timeout | undefined
+
+  constructor(firstPauseMs: number, retry: () => void) {
+    this.#firstPauseMs = firstPauseMs
+    this.#retry = retry
+  }
+
+  /** Whether it may be started now. */
+  get mayTry(): boolean {
+    return !this.#timer && this.#failures.length < mostFailures
+  }
+
+  /** Counts a failure. False if it was one too many; else it will be tried again. */
+  bear(): boolean {
+    const now = Date.now()
+    this.#failures = [...this.#failures.filter((at) => at > now - withinMs), now]
+    if (this.#failures.length >= mostFailures) return false
+    const again = () => {
+      this.#timer = undefined
+      this.#retry()
+    }
+    this.#timer = setTimeout(again, this.#firstPauseMs * 2 ** (this.#failures.length - 1)).unref()
+    return true
+  }
+
+  /** Past failures count no longer: the next start is tried at once. */
+  forgive(): void {
+    this.#failures = []
+    clearTimeout(this.#timer)
+    this.#timer = undefined
+  }
+}
