@@ -74,7 +74,7 @@ export class Run {
     const last = () => {
       for (const work of this.#works) void work.stop()
     }
-    module.audience = { first: () => undefined, joined, last }
+    module.audience = { joined, last }
     for (const client of module.subscribers) {
       hub.sendSnapshots(client, module)
       joined()

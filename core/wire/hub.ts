@@ -96,7 +96,6 @@ export class Hub {
     client.subscriptions.add(module)
     void client.socket.join(module.room)
     this.sendSnapshots(client, module)
-    if (module.subscribers.size === 1) module.audience?.first()
     module.audience?.joined()
   }
 

@@ -38,7 +38,6 @@ export interface Group {
 
 /** Told by the wire, while the plugin runs. */
 export interface Audience {
-  first(): void
   joined(): void
   last(): void
 }
