@@ -1,4 +1,4 @@
-import type { ConfigProblem } from '../plugin/capabilities.ts'
+import type { ConfigProblem } from '../plugin/host-control.ts'
 
 /** Environment variables. An empty one counts as not set. */
 export type Environment = Readonly<Record<string, string | undefined>>

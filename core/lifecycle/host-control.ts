@@ -1,6 +1,6 @@
 import type { Session, Sessions } from '../auth/sessions.ts'
 import type { Config } from '../config/config.ts'
-import type { HostControl, SessionInfo } from '../plugin/capabilities.ts'
+import type { HostControl, SessionInfo } from '../plugin/host-control.ts'
 import type { Hub } from '../wire/hub.ts'
 import type { Supervisor } from './supervisor.ts'
 

@@ -1,7 +1,7 @@
 import { pathToFileURL } from 'node:url'
 import type { Config } from '../config/config.ts'
-import type { PluginStatus } from '../plugin/capabilities.ts'
 import type { Log } from '../plugin/context.ts'
+import type { PluginStatus } from '../plugin/host-control.ts'
 import { within } from '../process/deadline.ts'
 import type { Found } from './read-package.ts'
 import { Unit } from './unit.ts'

@@ -1,6 +1,6 @@
 import { isDeepStrictEqual } from 'node:util'
-import type { PluginStatus } from '../plugin/capabilities.ts'
 import type { Needs } from '../plugin/contract.ts'
+import type { PluginStatus } from '../plugin/host-control.ts'
 import { within } from '../process/deadline.ts'
 import { Run } from '../process/run.ts'
 import { refuse } from '../wire/errors.ts'

@@ -1,4 +1,5 @@
 import type { Contract } from './contract.ts'
+import type { HostControl } from './host-control.ts'
 
 /** Calls to services on the system bus, as promises. Integers of 64 bits are BigInt, byte arrays are Buffers, variants are plain. */
 export interface DBus {
@@ -36,59 +37,18 @@ export interface Exec {
   ): Promise<ExecResult>
 }
 
-/** A plugin's row on `host:plugins`. */
-export interface PluginStatus {
-  readonly id: string
-  readonly state: 'disabled' | 'unavailable' | 'starting' | 'running' | 'failed' | 'quarantined' | 'stopping'
-  /** A sentence: why it is in this state and what mends it. */
-  readonly reason?: string
-  readonly description?: string
-  readonly version: string
-  /** It lies in the directory of those that come with Patchbay. */
-  readonly builtin: boolean
-  readonly namespace: string
-  /** Its code changed on disk; a restart of the host loads it. */
-  readonly restartPending?: boolean
-  /** When the state was reached, milliseconds since the epoch. */
-  readonly since: number
-}
-
-/** A problem in a configuration file; the last good content is in force. */
-export interface ConfigProblem {
-  readonly file: string
-  readonly line: number
-  readonly message: string
-}
-
-export interface SessionInfo {
-  readonly id: string
-  readonly userId: string
-  /** As given by the auth strategy; text from outside. */
+/** Something that a plugin needs or its driver looked for, as it was found. */
+export interface Finding {
+  /** `dbus`, `tool`, `device`, `polkit` and the like. */
+  readonly kind: string
   readonly name: string
-  /** Milliseconds since the epoch. */
-  readonly createdAt: number
-  readonly lastUsedAt: number
-  readonly expiresAt: number
-  /** Connected sockets now. */
-  readonly clients: number
-  /** Attempts to use a token of it that had been replaced: a copy of it may be in other hands. */
-  readonly refusedTokens: Array<{ readonly at: number; readonly address: string }>
-}
-
-/** The host's controls, for the `host` module. Every change is written to the configuration files and then takes effect. */
-export interface HostControl {
-  plugins(): PluginStatus[]
-  configProblems(): ConfigProblem[]
-  /** Called after every change of what the two above return. */
-  onChange(listener: () => void): () => void
-  setEnabled(id: string, enabled: boolean): Promise<void>
-  /** Stops and starts a plugin; also releases it from quarantine. */
-  restart(id: string): Promise<void>
-  sessions(userId?: string): SessionInfo[]
-  /** Ends a session; with `userId` only if it is that user's. False if there is no such session. */
-  revoke(sessionId: string, userId?: string): boolean
-  /** Tells when a replaced token was used again. */
-  onTokenReuse(listener: (session: SessionInfo) => void): () => void
+  readonly ok: boolean
+  /** The plugin runs without it. */
+  readonly optional: boolean
+  /** For people. */
+  readonly sentence: string
+  /** A command to paste that mends it. */
+  readonly mend?: string
 }
 
 export interface AllCapabilities {

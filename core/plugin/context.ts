@@ -1,4 +1,4 @@
-import type { Capabilities } from './capabilities.ts'
+import type { Capabilities, Finding } from './capabilities.ts'
 import type {
   CommandName,
   CommandPayload,
@@ -9,6 +9,7 @@ import type {
   EventName,
   EventPayload,
   Events,
+  RouteName,
   Settings,
 } from './contract.ts'
 
@@ -81,6 +82,25 @@ export interface Group<G extends ContractGroup> extends Publisher<G> {
   ): void
 }
 
+/** A GET request for one of the plugin's routes. What it was authenticated with is not in it. */
+export interface RouteRequest {
+  /** Below the plugin's prefix, such as `/html`. */
+  readonly path: string
+  readonly query: Readonly<Record<string, string>>
+  /** Who asks; `token:<id>` for a program with the plugin's own token, which has no roles. */
+  readonly caller: Pick<Caller, 'userId' | 'roles'>
+  /** Aborted when nobody waits any more, or the plugin stops. */
+  readonly signal: AbortSignal
+}
+
+export interface RouteResponse {
+  /** Default 200. */
+  readonly status?: number
+  /** Media type, such as `text/html; charset=utf-8`. */
+  readonly type: string
+  readonly body: string | Uint8Array
+}
+
 export interface Log {
   debug(fields: object, message?: string): void
   info(fields: object, message?: string): void
@@ -135,6 +155,10 @@ export type Context<C extends Contract> = Owner &
     whileSubscribed(work: (watch: Watch<C>) => Release | void | Promise<Release | void>): void
     /** Runs for every new subscription, also the first, after its snapshots were sent. */
     onSubscribe(listener: () => void | Promise<void>): void
+    /** Answers an HTTP route of the contract. What is thrown is answered 500 and logged; after 10 s the answer is 503. */
+    serve(route: RouteName<C>, handler: (request: RouteRequest) => RouteResponse | Promise<RouteResponse>): void
+    /** What the plugin's drivers find when somebody asks what is missing, beside its `needs`. */
+    diagnose(check: () => readonly Finding[] | Promise<readonly Finding[]>): void
     /** Makes an error with a declared code. Without a message the contract's sentence is used. */
     error(code: ErrorCode<C>, message?: string, extra?: { details?: unknown; retryAfter?: number }): CodedError
     /** Tells the module's subscribers of a failure that belongs to no command. */

@@ -41,6 +41,15 @@ export interface EventDefinition {
   readonly to?: 'subscribers' | 'connected' | 'addressed'
 }
 
+/** An HTTP GET route. Who asks sends a session token, or is a browser that the login page let in. */
+export interface RouteDefinition {
+  readonly description?: string
+  /** The weakest built-in role that may ask. Default `owner`. */
+  readonly role?: ContractRole
+  /** Also for a program that cannot log in: it sends the plugin's own token, which `patchbay token <id>` makes. */
+  readonly token?: true
+}
+
 /** What a plugin says on one Socket.IO namespace. */
 export interface ContractGroup {
   readonly commands?: Readonly<Record<string, CommandDefinition>>
@@ -91,6 +100,8 @@ export interface Contract extends ContractGroup {
   readonly capabilities?: CapabilityRequests
   /** Shape of `settings` in `plugins.json`: an object whose properties all have defaults. */
   readonly settings?: JsonSchema
+  /** HTTP routes below `/<id>`, such as `GET /html`. */
+  readonly routes?: Readonly<Record<string, RouteDefinition>>
   /** Further namespaces below the mount, by relative name: `media` on a plugin mounted at `/studio` is `/studio/media`. */
   readonly namespaces?: Readonly<Record<string, ContractGroup>>
   /** Error codes with a sentence that says what happened and what to do. */
@@ -114,6 +125,7 @@ export type CommandResult<C extends ContractGroup, N extends CommandName<C>> = C
   : void
 export type EventPayload<C extends ContractGroup, N extends EventName<C>> = Field<Events<C>[N], 'payload'>
 export type ErrorCode<C extends Contract> = (keyof NonNullable<C['errors']> & string) | HandlerCode
+export type RouteName<C extends Contract> = keyof NonNullable<C['routes']> & string
 export type Settings<C extends Contract> = Field<C, 'settings'>
 
 /** The core's codes that a handler may answer with too. */

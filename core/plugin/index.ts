@@ -1,7 +1,21 @@
 /** What a plugin imports, as `patchbay/plugin`. */
 export { Type } from 'typebox'
-export type { DBus, Exec, ExecResult } from './capabilities.ts'
-export type { Call, Caller, CodedError, Context, Group, Log, Owner, Plugin, Release, Target, Watch } from './context.ts'
+export type { DBus, Exec, ExecResult, Finding } from './capabilities.ts'
+export type {
+  Call,
+  Caller,
+  CodedError,
+  Context,
+  Group,
+  Log,
+  Owner,
+  Plugin,
+  Release,
+  RouteRequest,
+  RouteResponse,
+  Target,
+  Watch,
+} from './context.ts'
 export { definePlugin } from './context.ts'
 export type { CommandPayload, CommandResult, Contract, EventPayload, JsonSchema, Settings } from './contract.ts'
 export { defineContract } from './contract.ts'

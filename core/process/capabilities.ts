@@ -1,5 +1,6 @@
-import type { Capabilities, HostControl } from '../plugin/capabilities.ts'
+import type { Capabilities } from '../plugin/capabilities.ts'
 import type { Contract } from '../plugin/contract.ts'
+import type { HostControl } from '../plugin/host-control.ts'
 import { createDBus, type SystemBus } from './dbus.ts'
 import { createExec } from './exec.ts'
 

@@ -9,7 +9,7 @@ import { io, type Socket } from 'socket.io-client'
 import { Config } from '../config/config.ts'
 import { Host } from '../host.ts'
 import { createLog } from '../log.ts'
-import type { PluginStatus } from '../plugin/capabilities.ts'
+import type { PluginStatus } from '../plugin/host-control.ts'
 import { signedInitData } from './init-data.ts'
 
 export interface TestHostOptions {

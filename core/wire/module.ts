@@ -1,6 +1,6 @@
-import type { PluginStatus } from '../plugin/capabilities.ts'
 import type { Call } from '../plugin/context.ts'
 import type { CommandDefinition, Contract, ContractGroup, ContractRole, EventDefinition, Rate } from '../plugin/contract.ts'
+import type { PluginStatus } from '../plugin/host-control.ts'
 import type { Client } from './client.ts'
 import { type Check, schemaCheck } from './validate.ts'
 

@@ -1,19 +1,6 @@
 import { dirname } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
-import { access } from './access.ts'
-import { contract } from './contract.ts'
-import { login } from './login.ts'
-
-const usage = `Usage: patchbay <command>
-
-  start [--print-link]             run the daemon in the foreground
-  login [--lan]                    print a new one-time link (the daemon runs); --lan opens it to private addresses
-  access list                      who may enter, and as what
-  access add <telegram id> [role]  let somebody in: owner, operator (default), viewer, or a role of access.json
-  access remove <telegram id>      take somebody off the list
-  contract <module.js>             print the contract that a module exports, as contract.json wants it
-`
 
 /** What a command is told about the installation it belongs to. */
 export interface Installation {
@@ -21,26 +8,58 @@ export interface Installation {
   readonly commandName: string
 }
 
-const commands: Readonly<Record<string, (args: string[], installation: Installation) => Promise<void>>> = {
-  async start(args, installation) {
-    const { values } = parseArgs({ args, options: { 'print-link': { type: 'boolean' } } })
-    const { main } = await import('../../core/main.ts')
-    await main({ ...installation, printLink: values['print-link'] === true })
-  },
-  login,
-  access,
-  contract,
+type Command = (args: string[], installation: Installation) => Promise<void>
+
+/** Each is loaded when it is called. */
+const commands: Readonly<Record<string, () => Promise<Command>>> = {
+  start: async () => start,
+  login: async () => (await import('./login.ts')).login,
+  doctor: async () => (await import('./doctor.ts')).doctor,
+  plugins: async () => (await import('./plugins.ts')).plugins,
+  sessions: async () => (await import('./sessions.ts')).sessions,
+  access: async () => (await import('./access.ts')).access,
+  token: async () => (await import('./token.ts')).token,
+  types: async () => (await import('./types.ts')).types,
+  contract: async () => (await import('./contract.ts')).contract,
+  https: async () => (await import('./https.ts')).https,
+  backup: async () => (await import('./backup.ts')).backup,
+  restore: async () => (await import('./restore.ts')).restore,
+}
+
+const usage = `Usage: patchbay <command>
+
+  start [--print-link]             run the daemon in the foreground
+  login [--lan]                    print a new one-time link (the daemon runs); --lan opens it to private addresses
+  doctor                           what every plugin needs, what is there, and the commands that mend what is not
+  plugins                          every plugin with its state
+  sessions [revoke <id>]           who is logged in; end a session
+  access list                      who may enter, and as what
+  access add <telegram id> [role]  let somebody in: owner, operator (default), viewer, or a role of access.json
+  access remove <telegram id>      take somebody off the list
+  token <plugin> [--remove]        make a token for a plugin's HTTP routes, such as metrics, for a program that cannot log in
+  types [--output <file>]          TypeScript types of every command and event, for socket.io-client
+  contract <module.js>             print the contract that a module exports, as contract.json wants it
+  https                            make a certificate for this machine's name on the local network
+  backup <file>                    save configuration, sessions and dropped-in plugins to a file
+  restore <file>                   put them back
+`
+
+async function start(args: string[], installation: Installation): Promise<void> {
+  const { values } = parseArgs({ args, options: { 'print-link': { type: 'boolean' } } })
+  const { main } = await import('../../core/main.ts')
+  await main({ ...installation, printLink: values['print-link'] === true })
 }
 
 const [name = 'help', ...rest] = process.argv.slice(2)
 const root = dirname(fileURLToPath(import.meta.resolve('patchbay/package.json')))
-const command = Object.hasOwn(commands, name) ? commands[name] : undefined
-if (command) {
+const load = Object.hasOwn(commands, name) ? commands[name] : undefined
+if (load) {
   try {
-    await command(rest, { root, commandName: 'npx patchbay' })
+    const command = await load()
+    await command(rest, { root, commandName: process.env.PATCHBAY_COMMAND || 'npx patchbay' })
   } catch (error) {
     process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`)
-    process.exitCode = 1
+    process.exitCode ||= 1
   }
 } else {
   process.stdout.write(usage)

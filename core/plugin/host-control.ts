@@ -1,0 +1,165 @@
+import type { Finding } from './capabilities.ts'
+import type { Caller } from './context.ts'
+import type { CommandDefinition, Contract, ContractRole, EventDefinition } from './contract.ts'
+
+/** A plugin's row on `host:plugins`. */
+export interface PluginStatus {
+  readonly id: string
+  readonly state: 'disabled' | 'unavailable' | 'starting' | 'running' | 'failed' | 'quarantined' | 'stopping'
+  /** A sentence: why it is in this state and what mends it. */
+  readonly reason?: string
+  readonly description?: string
+  readonly version: string
+  /** It lies in the directory of those that come with Patchbay. */
+  readonly builtin: boolean
+  readonly namespace: string
+  /** Its code changed on disk; a restart of the host loads it. */
+  readonly restartPending?: boolean
+  /** When the state was reached, milliseconds since the epoch. */
+  readonly since: number
+}
+
+/** A problem in a configuration file; the last good content is in force. */
+export interface ConfigProblem {
+  readonly file: string
+  readonly line: number
+  readonly message: string
+}
+
+export interface SessionInfo {
+  readonly id: string
+  readonly userId: string
+  /** As given by the auth strategy; text from outside. */
+  readonly name: string
+  /** Milliseconds since the epoch. */
+  readonly createdAt: number
+  readonly lastUsedAt: number
+  readonly expiresAt: number
+  /** Connected sockets now. */
+  readonly clients: number
+  /** Attempts to use a token of it that had been replaced: a copy of it may be in other hands. */
+  readonly refusedTokens: Array<{ readonly at: number; readonly address: string }>
+}
+
+/** A plugin whose contract can be read, in whatever state it is. */
+export interface MountedContract extends Pick<PluginStatus, 'id' | 'state' | 'version' | 'builtin' | 'namespace'> {
+  /** The auth policy of its namespace. */
+  readonly policy: string
+  readonly contract: Contract
+}
+
+/** What the core itself says on every namespace of Patchbay's own policy, and its error codes. */
+export interface CoreContract {
+  readonly commands: Readonly<Record<string, Omit<CommandDefinition, 'role'>>>
+  readonly events: Readonly<Record<string, EventDefinition>>
+  readonly errors: Readonly<Record<string, string>>
+}
+
+/** What a plugin needs and what is there. */
+export interface Diagnosis extends Pick<PluginStatus, 'id' | 'state' | 'reason'> {
+  readonly findings: readonly Finding[]
+}
+
+/** How much of everything there is now. */
+export interface HostLoad {
+  /** Connected sockets. */
+  readonly clients: number
+  readonly sessions: number
+  /** Subscribers, by module. */
+  readonly subscriptions: Readonly<Record<string, number>>
+  readonly plugins: ReadonlyArray<
+    Pick<PluginStatus, 'id' | 'state' | 'version'> & {
+      /** Starts after the first, and runs or starts that failed, since the host started. */
+      readonly restarts: number
+      readonly failures: number
+    }
+  >
+}
+
+/** A command that was answered. No field but `userId`, `address` and `id` is a client's text. */
+export interface CommandOutcome {
+  readonly caller: Caller
+  readonly address: string
+  /** `host` for the core's own commands and for what is none. */
+  readonly module: string
+  /** Undefined for what is no command here. */
+  readonly command: string | undefined
+  /** The role its contract asks for; undefined for the core's own. */
+  readonly role: ContractRole | undefined
+  /** `OK`, or the code of the refusal. */
+  readonly code: string
+  /** That of the failure. */
+  readonly id: string | undefined
+  /** Milliseconds from its arrival to its answer. */
+  readonly ms: number
+}
+
+/** Something about who may do what, or about the host's own state. All texts but `kind` and ids of plugins may be from outside. */
+export type Notice =
+  | {
+      readonly kind: 'login'
+      readonly by: 'telegram' | 'link'
+      readonly userId: string
+      readonly session: string
+      readonly address: string
+    }
+  | { readonly kind: 'connected' | 'disconnected'; readonly userId: string; readonly session: string; readonly address: string }
+  | { readonly kind: 'refused'; readonly code: string; readonly reason: string; readonly address: string }
+  | {
+      readonly kind: 'session_ended'
+      readonly why: 'revoked' | 'expired' | 'made room'
+      readonly userId: string
+      readonly session: string
+    }
+  | { readonly kind: 'token_reused'; readonly userId: string; readonly session: string; readonly address: string }
+  /** A route of a plugin, answered or refused. `userId` is `token:<plugin>` for its own token. */
+  | {
+      readonly kind: 'http'
+      readonly plugin: string
+      readonly route: string
+      readonly status: number
+      readonly userId: string
+      readonly address: string
+    }
+  /** Asked on this machine over the command line's socket. */
+  | { readonly kind: 'command_line'; readonly command: string }
+  /** The content of a configuration file became another. */
+  | { readonly kind: 'config'; readonly file: 'host' | 'access' | 'plugins' }
+  | {
+      readonly kind: 'plugin'
+      readonly plugin: string
+      readonly state: PluginStatus['state']
+      readonly reason: string | undefined
+    }
+
+/** Told of what passes through the host. Must not throw, and returns at once: clients wait. */
+export interface HostObserver {
+  command?(outcome: CommandOutcome): void
+  /** An event went to clients; `held` of them read slowly and get the next value instead. */
+  delivered?(module: string, event: string, clients: number, held: number): void
+  /** A client was cut off because it left too much unread. */
+  cutOff?(userId: string): void
+  notice?(notice: Notice): void
+}
+
+/** The host's controls, for modules that come with Patchbay. Every change is written to the configuration files and then takes effect. */
+export interface HostControl {
+  plugins(): PluginStatus[]
+  configProblems(): ConfigProblem[]
+  /** Called after every change of what the two above return. */
+  onChange(listener: () => void): () => void
+  setEnabled(id: string, enabled: boolean): Promise<void>
+  /** Stops and starts a plugin; also releases it from quarantine. */
+  restart(id: string): Promise<void>
+  sessions(userId?: string): SessionInfo[]
+  /** Ends a session; with `userId` only if it is that user's. False if there is no such session. */
+  revoke(sessionId: string, userId?: string): boolean
+  /** Tells when a replaced token was used again. */
+  onTokenReuse(listener: (session: SessionInfo) => void): () => void
+  contracts(): MountedContract[]
+  coreContract(): CoreContract
+  /** Looks for what every plugin needs, and asks those that run what their drivers find. The first is the host itself. */
+  doctor(): Promise<Diagnosis[]>
+  load(): HostLoad
+  observe(observer: HostObserver): () => void
+}
