@@ -1,24 +1,28 @@
 import 'reflect-metadata'
+import { join } from 'node:path'
 import type { Logger } from 'pino'
 import { container, type DependencyContainer, type InjectionToken, instanceCachingFactory } from 'tsyringe'
 import { Access } from './auth/access.ts'
 import { OneTimeLinks } from './auth/one-time-link.ts'
 import { PatchbayPolicy } from './auth/patchbay-policy.ts'
-import { type Session, Sessions } from './auth/sessions.ts'
+import { Sessions, type SessionsOptions } from './auth/sessions.ts'
 import type { Config } from './config/config.ts'
 import { Control } from './http/control.ts'
 import { Guard } from './http/guard.ts'
 import { Listener } from './http/listener.ts'
 import type { HttpServer } from './http/server.ts'
+import { diagnose } from './lifecycle/diagnosis.ts'
 import { createHostControl } from './lifecycle/host-control.ts'
 import { Supervisor } from './lifecycle/supervisor.ts'
 import { pace } from './lifecycle/unit-parts.ts'
+import type { HostControl } from './plugin/host-control.ts'
 import { createCapabilities } from './process/capabilities.ts'
 import { SystemBus } from './process/dbus.ts'
 import { Loader } from './process/loader.ts'
 import { Connections } from './wire/connections.ts'
 import { Door } from './wire/door.ts'
 import { Hub } from './wire/hub.ts'
+import { Observers } from './wire/observers.ts'
 import { Road } from './wire/road.ts'
 import { subscriptionCommands } from './wire/subscriptions.ts'
 
@@ -46,6 +50,7 @@ export interface Options {
 /** What is no class and so needs a token of its own. `http` is registered when it is ready (host.ts). */
 export const http: InjectionToken<HttpServer> = Symbol('http')
 export const access: InjectionToken<() => Access> = Symbol('access')
+export const hostControl: InjectionToken<HostControl> = Symbol('host control')
 
 /** The one place that knows how everything is put together. Each thing is made once, when first asked for. */
 export function compose(options: Options): DependencyContainer {
@@ -56,11 +61,6 @@ export function compose(options: Options): DependencyContainer {
   const get = <T>(thing: InjectionToken<T>): T => all.resolve(thing)
   const part = (name: string) => log.child({ part: name })
   const limits = () => config.host.limits
-  const reuseListeners = new Set<(session: Session) => void>()
-  const onReuse = (listener: (session: Session) => void) => {
-    reuseListeners.add(listener)
-    return () => void reuseListeners.delete(listener)
-  }
 
   make(access, () => {
     let current = new Access(config.access)
@@ -69,11 +69,10 @@ export function compose(options: Options): DependencyContainer {
     })
     return () => current
   })
+  make(Observers, () => new Observers(part('audit')))
   make(Sessions, () => {
-    const onReuse = (session: Session, address: string) => {
-      log.warn({ audit: true, session: session.id, user: session.userId, address }, 'a replaced session token was used again')
-      for (const listener of reuseListeners) listener(session)
-    }
+    const onReuse: SessionsOptions['onReuse'] = ({ id, userId }, address) =>
+      get(Observers).notice({ kind: 'token_reused', userId, session: id, address })
     const ages = () => ({ idleS: config.host.ages.sessionIdleS, absoluteS: config.host.ages.sessionAbsoluteS })
     return new Sessions({ file: `${options.dataDir}/sessions.json`, ages, onProblem: (message) => log.warn(message), onReuse })
   })
@@ -88,7 +87,14 @@ export function compose(options: Options): DependencyContainer {
   make(Hub, () => {
     const coreCommands = subscriptionCommands(() => get(Hub), get(access))
     const policies = new Map([['patchbay', get(PatchbayPolicy)]])
-    return new Hub({ io: get(http).io, policies, coreCommands, access: get(access), maxBacklog: () => limits().backlogMessages })
+    return new Hub({
+      io: get(http).io,
+      policies,
+      coreCommands,
+      access: get(access),
+      maxBacklog: () => limits().backlogMessages,
+      observers: get(Observers),
+    })
   })
   make(Road, () => {
     const hub = get(Hub)
@@ -99,12 +105,13 @@ export function compose(options: Options): DependencyContainer {
       inFlightPerUser: () => limits().inFlightPerUser,
       find,
       log: part('road'),
+      observers: get(Observers),
       development,
     })
   })
   make(Connections, () => {
     const [hub, road, door, sessions] = [get(Hub), get(Road), get(Door), get(Sessions)]
-    return new Connections({ hub, road, door, sessions, log: part('wire') })
+    return new Connections({ hub, road, door, sessions, observers: get(Observers), log: part('wire') })
   })
   make(SystemBus, () => new SystemBus(options.busAddress))
   make(Listener, () => new Listener(get(http).server))
@@ -115,15 +122,27 @@ export function compose(options: Options): DependencyContainer {
       hub,
       road,
       bus,
+      observers: get(Observers),
       loader: new Loader(options.apiUrl),
       development: options.development,
       pace: { ...pace, ...options.pace },
-      capabilities: (contract) =>
-        createCapabilities(contract, { bus, host: createHostControl({ config, supervisor, sessions, hub, onReuse }) }),
+      capabilities: (contract) => createCapabilities(contract, { bus, host: get(hostControl) }),
       logFor: (id) => log.child({ plugin: id }),
       config,
     })
     return supervisor
   })
+  make(hostControl, () =>
+    createHostControl({
+      config,
+      supervisor: get(Supervisor),
+      sessions: get(Sessions),
+      hub: get(Hub),
+      observers: get(Observers),
+      doctor: () => diagnose(get(Supervisor), get(SystemBus)),
+      listeningUrl: () => get(Listener).url,
+      directory: join(options.dataDir, 'host'),
+    }),
+  )
   return all
 }

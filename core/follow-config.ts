@@ -1,9 +1,11 @@
 import type { DependencyContainer } from 'tsyringe'
 import { http, type Options } from './composition.ts'
+import { changesOf } from './config/changes.ts'
 import type { HostConfig } from './config/types.ts'
 import { Listener } from './http/listener.ts'
 import { Supervisor } from './lifecycle/supervisor.ts'
 import { Connections } from './wire/connections.ts'
+import { Observers } from './wire/observers.ts'
 
 /** Applies what changes in the configuration files to the host that runs. `rediscover` looks for plugins in other directories. */
 export async function followConfig(
@@ -12,7 +14,12 @@ export async function followConfig(
   rediscover: () => Promise<void>,
 ): Promise<void> {
   let { host } = config
+  const known = { host, access: config.access, plugins: config.plugins }
   config.onChange((change) => {
+    if (change !== 'problems') {
+      all.resolve(Observers).notice({ kind: 'config', file: change, changes: changesOf(known[change], config[change]) })
+      Object.assign(known, { [change]: config[change] })
+    }
     if (change === 'problems') for (const { file, line, message } of config.problems) log.warn(`${file}:${line}: ${message}`)
     if (change === 'access') all.resolve(Connections).review()
     if (change === 'plugins') void all.resolve(Supervisor).reconcile()

@@ -1,14 +1,17 @@
+import { randomUUID } from 'node:crypto'
 import type { DependencyContainer, InjectionToken } from 'tsyringe'
-import type { Refusal } from './auth/identity.ts'
+import type { Identity, Refusal } from './auth/identity.ts'
 import { OneTimeLinks } from './auth/one-time-link.ts'
 import { PatchbayPolicy } from './auth/patchbay-policy.ts'
 import { Sessions } from './auth/sessions.ts'
-import { access, compose, http, type Options } from './composition.ts'
+import { access, compose, hostControl, http, type Options } from './composition.ts'
+import { controlCommands } from './control-commands.ts'
 import { followConfig } from './follow-config.ts'
 import { Control } from './http/control.ts'
 import { Guard } from './http/guard.ts'
 import { linkUrls } from './http/link-urls.ts'
 import { Listener } from './http/listener.ts'
+import { addPluginRoutes } from './http/plugin-routes.ts'
 import { addRoutes } from './http/routes.ts'
 import { createHttpServer } from './http/server.ts'
 import { Discovery } from './lifecycle/discovery.ts'
@@ -18,6 +21,7 @@ import { listenError, makeDataDir, StartError } from './start-error.ts'
 import { Connections } from './wire/connections.ts'
 import { Door } from './wire/door.ts'
 import { Hub } from './wire/hub.ts'
+import { Observers } from './wire/observers.ts'
 
 interface Part {
   readonly name: string
@@ -34,6 +38,8 @@ export class Host {
   readonly #started: Array<Part & { readonly ms: number }> = []
   #discovery: Discovery | undefined
   #isReady = false
+  /** Tells this start from others. */
+  readonly #instance = randomUUID()
 
   constructor(options: Options) {
     this.#options = options
@@ -150,6 +156,11 @@ export class Host {
     return this.#get(Supervisor).statuses()
   }
 
+  /** Calls `listener` after every change of a plugin's state. */
+  onStatus(listener: () => void): void {
+    this.#get(Supervisor).onChange(listener)
+  }
+
   /** How many clients are subscribed to a module. */
   subscriberCount(id: string): number {
     return this.#get(Hub).modules.get(id)?.subscribers.size ?? 0
@@ -163,11 +174,11 @@ export class Host {
   async #claimDataDir(): Promise<void> {
     const { dataDir } = this.#options
     await makeDataDir(dataDir)
-    const answer = ({ command, lan }: { readonly command: string; readonly lan?: unknown }) => {
-      if (command === 'login') return this.issueLink(lan === true)
-      if (command === 'ping') return { pid: process.pid }
-      throw new Error('The daemon does not know this command.')
-    }
+    const answer = controlCommands({
+      control: () => this.#get(hostControl),
+      issueLink: (lan) => this.issueLink(lan),
+      observers: this.#get(Observers),
+    })
     await this.#get(Control)
       .open(dataDir, answer)
       .catch((error: Error) => {
@@ -176,20 +187,24 @@ export class Host {
   }
 
   async #createHttp(): Promise<void> {
-    const { log, config, loginPage } = this.#options
-    const guard = this.#get(Guard)
+    const { log, config, loginPage, dataDir } = this.#options
+    const [guard, sessions, observers] = [this.#get(Guard), this.#get(Sessions), this.#get(Observers)]
     const app = await createHttpServer({ log, guard, messageBytes: config.host.limits.messageBytes })
+    const rolesOf = (identity: Identity) => this.#get(PatchbayPolicy).rolesOf(identity)
     addRoutes(app, {
       guard,
       loginPage,
+      sessions,
+      rolesOf,
+      instance: this.#instance,
       links: this.#get(OneTimeLinks),
-      sessions: this.#get(Sessions),
-      rolesOf: (identity) => this.#get(PatchbayPolicy).rolesOf(identity),
-      onLogin: (session, address) => log.info({ audit: true, user: session.userId, address }, 'logged in by one-time link'),
-      onRefusal: (refusal, address) => this.#auditRefusal(refusal, address),
+      onLogin: ({ userId, id }, address) => observers.notice({ kind: 'login', by: 'link', userId, session: id, address }),
+      onRefusal: (refusal, address) => this.#tellRefusal(refusal, address),
       isReady: () => this.#isReady,
       overview: () => this.#overview(),
     })
+    // The hub needs the server, and the routes are added before the server is ready: they ask when a request comes.
+    addPluginRoutes(app, { guard, sessions, rolesOf, observers, dataDir, access: this.#get(access), hub: () => this.#get(Hub) })
     await app.ready()
     this.#all.register(http, { useValue: app })
   }
@@ -198,12 +213,13 @@ export class Host {
     const { io } = this.#get(http)
     const [hub, door, connections] = [this.#get(Hub), this.#get(Door), this.#get(Connections)]
     door.attach(io)
-    door.onRefusal = (refusal, address) => this.#auditRefusal(refusal, address)
+    door.onRefusal = (refusal, address) => this.#tellRefusal(refusal, address)
     hub.onNamespace = (namespace) => connections.serve(namespace)
     // Socket.IO always has this one: it must ask at the door even when nothing is mounted on it.
     connections.serve(io.of('/'))
-    this.#get(Sessions).onEnd((session) => {
-      this.#options.log.info({ audit: true, session: session.id, user: session.userId }, 'a session has ended')
+    this.#get(Sessions).onEnd((session, why) => {
+      const { userId, id } = session
+      this.#get(Observers).notice({ kind: 'session_ended', why, userId, session: id })
       connections.end(session)
     })
   }
@@ -243,7 +259,7 @@ export class Host {
     return { plugins, boot, startMs, configProblems: this.#options.config.problems }
   }
 
-  #auditRefusal(refusal: Refusal, address: string): void {
-    this.#options.log.warn({ audit: true, address, refusal: refusal.code, reason: refusal.data.reason }, 'refused')
+  #tellRefusal({ code, data: { reason } }: Refusal, address: string): void {
+    this.#get(Observers).notice({ kind: 'refused', code, reason, address })
   }
 }

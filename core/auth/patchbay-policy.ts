@@ -31,7 +31,7 @@ export class PatchbayPolicy implements Policy {
     const { session, token } =
       sessionToken === undefined ? this.#login(initData, checkRoom) : this.#resume(sessionToken, address, checkRoom)
     const greeting = { event: 'auth:success', payload: { user: session.user, sessionToken: token } }
-    return { session, roles: this.rolesOf(session), greeting }
+    return { session, roles: this.rolesOf(session), greeting, ...(sessionToken === undefined && { login: 'telegram' as const }) }
   }
 
   rolesOf(session: Identity): readonly string[] {

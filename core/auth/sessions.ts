@@ -6,6 +6,8 @@ import { isLogin, isRevocation, type Login, type Session, type Token } from './s
 
 export type { Session } from './session.ts'
 
+type SessionEnd = 'revoked' | 'expired' | 'made room'
+
 export interface SessionsOptions {
   /** Where they are kept. */
   readonly file: string
@@ -40,7 +42,7 @@ export class Sessions {
   readonly #logins = new Map<string, Login>()
   readonly #tokens = new Map<string, { readonly login: Login; readonly token: Token }>()
   readonly #signedBefore = new Map<string, number>()
-  readonly #listeners = new Set<(session: Session) => void>()
+  readonly #listeners = new Set<(session: Session, why: SessionEnd) => void>()
 
   constructor(options: SessionsOptions) {
     this.#options = options
@@ -90,6 +92,11 @@ export class Sessions {
     return this.#authenticate(token, address).login.session
   }
 
+  /** A further token of a session that goes on, for another holder: a browser's cookie, say. */
+  another(session: Session): string {
+    return this.#mint(this.#logins.get(session.id) as Login)
+  }
+
   /** Oldest first. */
   list(userId?: string): Session[] {
     const logins = [...this.#logins.values()].filter(({ session }) => userId === undefined || session.userId === userId)
@@ -126,7 +133,7 @@ export class Sessions {
     this.#signedBefore.set(session.userId, before)
     for (const oldest of this.#signedBefore.keys())
       if (this.#signedBefore.size > limits.revocations) this.#signedBefore.delete(oldest)
-    this.#end(session)
+    this.#end(session, 'revoked')
     return true
   }
 
@@ -139,7 +146,7 @@ export class Sessions {
   }
 
   /** Called with every session that was revoked, has expired or had to make room. Returns what takes the listener away. */
-  onEnd(listener: (session: Session) => void): () => void {
+  onEnd(listener: (session: Session, why: SessionEnd) => void): () => void {
     this.#listeners.add(listener)
     return () => void this.#listeners.delete(listener)
   }
@@ -203,22 +210,26 @@ export class Sessions {
   }
 
   #makeRoom(sessions: Session[], maximum: number): void {
-    if (sessions.length >= maximum) this.#end(sessions.reduce((one, other) => (other.lastUsedAt < one.lastUsedAt ? other : one)))
+    if (sessions.length >= maximum)
+      this.#end(
+        sessions.reduce((one, other) => (other.lastUsedAt < one.lastUsedAt ? other : one)),
+        'made room',
+      )
   }
 
   #isAlive({ session }: Login): boolean {
     const isAlive = this.expiresAt(session) > this.#now()
-    if (!isAlive) this.#end(session)
+    if (!isAlive) this.#end(session, 'expired')
     return isAlive
   }
 
-  #end({ id }: Session): void {
+  #end({ id }: Session, why: SessionEnd): void {
     const login = this.#logins.get(id)
     if (!login) return
     this.#logins.delete(id)
     for (const { hash } of login.tokens) this.#tokens.delete(hash)
     login.session.endedAt = this.#now()
     this.#saver.save(saveWithinMs.change)
-    for (const listener of this.#listeners) listener(login.session)
+    for (const listener of this.#listeners) listener(login.session, why)
   }
 }

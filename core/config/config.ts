@@ -97,7 +97,7 @@ export class Config {
    * Sets one value (`undefined` removes it), keeping comments and order. Resolves when it is on disk and in force.
    * Rejects with a ConfigError, and leaves the file alone, if that is not valid now or would not be.
    */
-  update(name: 'plugins' | 'access', path: readonly string[], value: unknown): Promise<void> {
+  update(name: FileName, path: readonly string[], value: unknown): Promise<void> {
     return this.#enqueue(async () => {
       const before = await load(this.#judge, this.#dir, name)
       if (!before.value) throw new ConfigError(`${name}.json is not valid and was left alone\n${lines(before.problems)}`)

@@ -3,7 +3,7 @@ import { connect, createServer, type Server } from 'node:net'
 import { join } from 'node:path'
 
 type Request = { readonly command: string; readonly [field: string]: unknown }
-type Answer = (request: Request) => object
+export type Answer = (request: Request) => object | Promise<object>
 
 const maxRequest = 4096
 
@@ -17,7 +17,8 @@ export function askDaemon(dataDir: string, request: Request): Promise<Record<str
   return new Promise((resolve, reject) => {
     let text = ''
     const socket = connect(controlPath(dataDir), () => void socket.write(`${JSON.stringify(request)}\n`))
-    socket.setTimeout(5000, () => socket.destroy(new Error('The daemon does not answer.')))
+    // Looking at every plugin takes the longest.
+    socket.setTimeout(30_000, () => socket.destroy(new Error('The daemon does not answer.')))
     socket.setEncoding('utf8').on('data', (chunk) => (text += chunk))
     socket.on('error', reject)
     socket.on('end', () => resolve(JSON.parse(text || '{}') as Record<string, unknown>))
@@ -39,12 +40,12 @@ export class Control {
     })
     const server = createServer((socket) => {
       let text = ''
-      socket.setTimeout(5000, () => socket.destroy())
+      socket.setTimeout(30_000, () => socket.destroy())
       socket.on('error', () => socket.destroy())
       socket.setEncoding('utf8').on('data', (chunk) => {
         text += chunk
         if (text.length > maxRequest) return void socket.destroy()
-        if (text.includes('\n')) socket.end(JSON.stringify(respond(text, answer)))
+        if (text.includes('\n')) void respond(text, answer).then((said) => socket.end(JSON.stringify(said)))
       })
     })
     await new Promise<void>((resolve, reject) => server.once('error', reject).listen(controlPath(dataDir), resolve))
@@ -56,9 +57,9 @@ export class Control {
   }
 }
 
-function respond(text: string, answer: Answer): object {
+async function respond(text: string, answer: Answer): Promise<object> {
   try {
-    return answer(JSON.parse(text) as Request)
+    return await answer(JSON.parse(text) as Request)
   } catch (error) {
     return { error: (error as Error).message }
   }

@@ -12,10 +12,14 @@ export interface GuardSettings {
   readonly trustedProxies: readonly string[]
 }
 
+const maxRefusedHosts = 8
+
 type Trust = (address: string, hops: number) => boolean
 
 /** Knows where a request comes from and whether it was meant for this host: the protection against DNS rebinding and foreign pages. */
 export class Guard {
+  /** Names that requests came for and that the configuration does not have, the latest last: a tunnel's new address, or an attack. */
+  readonly refusedHosts = new Map<string, { count: number; at: number }>()
   readonly #settings: () => GuardSettings
   #trust: { proxies: readonly string[]; isTrusted: Trust } | undefined
 
@@ -30,7 +34,7 @@ export class Guard {
 
   /** Why this request is not served, or undefined. */
   problem(request: IncomingMessage): string | undefined {
-    if (!this.#knowsHost(request)) return 'This Host is not one that host.json names (publicUrl, hosts).'
+    if (!this.#knowsHost(request)) return this.#refuseHost(hostName(request.headers.host ?? ''))
     const { origin } = request.headers
     return origin === undefined || this.knowsOrigin(origin)
       ? undefined
@@ -43,6 +47,15 @@ export class Guard {
     if (!URL.canParse(origin)) return false
     const { protocol, hostname } = new URL(origin)
     return /^https?:$/.test(protocol) && isLocalName(hostname.replace(/^\[|\]$/g, ''))
+  }
+
+  #refuseHost(name = ''): string {
+    const { count } = this.refusedHosts.get(name) ?? { count: 0 }
+    this.refusedHosts.delete(name)
+    const [oldest = ''] = this.refusedHosts.size >= maxRefusedHosts ? this.refusedHosts.keys() : []
+    this.refusedHosts.delete(oldest)
+    this.refusedHosts.set(name, { count: count + 1, at: Date.now() })
+    return 'This Host is not one that host.json names (publicUrl, hosts).'
   }
 
   #knowsHost(request: IncomingMessage): boolean {

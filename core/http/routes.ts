@@ -1,22 +1,22 @@
 import { createHash } from 'node:crypto'
-import type { FastifyInstance, FastifyReply } from 'fastify'
+import type { FastifyInstance } from 'fastify'
 import { isForwarded } from '../auth/address.ts'
-import { type Identity, Refusal } from '../auth/identity.ts'
+import { Refusal } from '../auth/identity.ts'
 import type { OneTimeLinks } from '../auth/one-time-link.ts'
-import type { Session, Sessions } from '../auth/sessions.ts'
-import type { Guard } from './guard.ts'
+import type { Session } from '../auth/sessions.ts'
+import { cookieHeader, type IdentifyParts, identify } from './identify.ts'
+import { refuse, refuseEntry } from './refusal.ts'
 
-export interface RouteParts {
-  readonly guard: Guard
+export interface RouteParts extends IdentifyParts {
   readonly links: OneTimeLinks
-  readonly sessions: Sessions
-  readonly rolesOf: (identity: Identity) => readonly string[]
   readonly onLogin: (session: Session, address: string) => void
   readonly onRefusal: (refusal: Refusal, address: string) => void
   /** What `/readyz` and `/plugins` show. */
   readonly isReady: () => boolean
   readonly overview: () => object
   readonly loginPage: string
+  /** Which daemon this is; another at every start. */
+  readonly instance: string
 }
 
 const maxBadCodesPerMinute = 30
@@ -40,24 +40,15 @@ export function addRoutes(app: FastifyInstance, parts: RouteParts): void {
     return refuse(reply, status, status >= 500 ? 'Something went wrong.' : error.message)
   })
 
-  app.get('/healthz', async () => ({ status: 'ok' }))
+  app.get('/healthz', async (_request, reply) => reply.header('X-Patchbay-Instance', parts.instance).send({ status: 'ok' }))
   app.get('/readyz', async (_request, reply) => reply.code(parts.isReady() ? 200 : 503).send({ ready: parts.isReady() }))
   app.get('/plugins', async (request, reply) => {
     try {
-      const [scheme, token] = (request.headers.authorization ?? '').split(' ')
-      if (scheme?.toLowerCase() !== 'bearer')
-        throw new Refusal('AUTH_REQUIRED', 'Send your session token as Authorization: Bearer …')
-      const session = sessions.check(token, guard.addressOf(request.raw))
-      if (parts.rolesOf(session).length === 0) throw new Refusal('ACCESS_DENIED', 'You may not enter this machine.')
+      identify(request.raw, parts)
       return parts.overview()
     } catch (error) {
       if (!(error instanceof Refusal)) throw error
-      return refuse(
-        reply.header('WWW-Authenticate', 'Bearer'),
-        error.code === 'ACCESS_DENIED' ? 403 : 401,
-        error.data.reason,
-        error.code,
-      )
+      return refuseEntry(reply, error)
     }
   })
   app.get('/login', async (_request, reply) =>
@@ -74,6 +65,7 @@ export function addRoutes(app: FastifyInstance, parts: RouteParts): void {
       const identity = links.redeem(code, { peer: raw.socket.remoteAddress ?? '', host, forwarded: isForwarded(raw.headers) })
       const { session, token } = sessions.create(identity)
       parts.onLogin(session, address)
+      reply.header('Set-Cookie', cookieHeader(raw, sessions.another(session)))
       return { sessionToken: token }
     } catch (error) {
       if (!(error instanceof Refusal)) throw error
@@ -81,10 +73,6 @@ export function addRoutes(app: FastifyInstance, parts: RouteParts): void {
       return refuse(reply, 401, error.data.reason)
     }
   })
-}
-
-function refuse(reply: FastifyReply, status: number, error: string, code?: string): FastifyReply {
-  return reply.code(status).send({ success: false, ...(code && { code }), error })
 }
 
 /** Nothing but the page's own script and style, by their hashes. */

@@ -23,10 +23,25 @@ const device = text(
 const debianPackage = text(/^[a-z0-9][a-z0-9.+-]{0,99}$/, 'the name of a Debian package')
 const namespaceName = text(/^(?=.{1,64}$)[a-z0-9][a-z0-9-]*(\/[a-z0-9-]+)*$/, 'a relative namespace, such as media')
 
+const routeName = text(
+  /^GET \/(?!.*\/$)[\w.-]*(\/[\w.-]+)*$/,
+  'GET and a path of letters, digits, -, _ and ., such as "GET /html"',
+)
+const route = object({ description: sentence, role, token: flag })
+
+const systemdUnit = text(/^(?!-)[\w:.@-]{1,100}\.service$/, 'the name of a systemd service, such as bluetooth.service')
+const version = text(/^\d{1,6}(\.\d{1,6}){0,3}$/, 'a version, such as 2.3')
+const polkitAction = text(/^[A-Za-z0-9][A-Za-z0-9.-]{1,254}$/, 'a polkit action, such as org.freedesktop.login1.reboot')
+const groupName = text(/^[a-z_][a-z0-9_-]{0,31}$/, 'the name of a group')
+
+const services = record(64, busName, object({ package: debianPackage, unit: systemdUnit, optional: flag }))
 const needs = object({
-  dbus: list(64, busName),
-  tools: record(64, program, object({ package: debianPackage, optional: flag }, 'package')),
+  dbus: (value, at) => (Array.isArray(value) ? list(64, busName) : services)(value, at),
+  tools: record(64, program, object({ package: debianPackage, optional: flag, version }, 'package')),
   devices: list(64, device),
+  session: oneOf(true),
+  polkit: record(64, polkitAction, sentence),
+  groups: record(16, groupName, sentence),
 })
 
 const errorCode: Check = (value, at) => {
@@ -95,6 +110,7 @@ function contractCheck(prefix: string, builtin: boolean): Check {
       must(type === 'object', at, 'have the type "object"')
       record(256, () => {}, hasDefault)(properties, below(at, 'properties'))
     },
+    routes: record(64, routeName, route),
     namespaces: record(16, namespaceName, object(group)),
     errors: record(256, errorCode, sentence),
   })

@@ -1,7 +1,10 @@
 import type { Session, Sessions } from '../auth/sessions.ts'
 import type { Config } from '../config/config.ts'
-import type { HostControl, SessionInfo } from '../plugin/host-control.ts'
+import type { Contract } from '../plugin/contract.ts'
+import type { Diagnosis, HostControl, MountedContract, PluginStatus, SessionInfo } from '../plugin/host-control.ts'
+import { coreContract } from '../wire/core-contract.ts'
 import type { Hub } from '../wire/hub.ts'
+import type { Observers } from '../wire/observers.ts'
 import type { Supervisor } from './supervisor.ts'
 
 export interface HostControlParts {
@@ -9,12 +12,17 @@ export interface HostControlParts {
   readonly supervisor: Supervisor
   readonly sessions: Sessions
   readonly hub: Hub
-  /** Told of reused tokens; returns what takes the listener away. */
-  readonly onReuse: (listener: (session: Session) => void) => () => void
+  readonly observers: Observers
+  readonly doctor: () => Promise<Diagnosis[]>
+  /** Where it listens, such as `http://127.0.0.1:8080`. */
+  readonly listeningUrl: () => string
+  /** For files of the modules that come with Patchbay. */
+  readonly directory: string
 }
 
-/** What the `host` module may do with the host. */
-export function createHostControl({ config, supervisor, sessions, hub, onReuse }: HostControlParts): HostControl {
+/** What the modules that come with Patchbay may do with the host. */
+export function createHostControl(parts: HostControlParts): HostControl {
+  const { config, supervisor, sessions, hub, observers, doctor, listeningUrl, directory } = parts
   const info = (session: Session): SessionInfo => ({
     id: session.id,
     userId: session.userId,
@@ -26,6 +34,7 @@ export function createHostControl({ config, supervisor, sessions, hub, onReuse }
     refusedTokens: [...session.refusedTokens],
   })
   return {
+    directory,
     plugins: () => supervisor.statuses(),
     configProblems: () => [...config.problems],
     onChange(listener) {
@@ -34,6 +43,7 @@ export function createHostControl({ config, supervisor, sessions, hub, onReuse }
         for (const release of releases) release()
       }
     },
+    listening: () => ({ url: listeningUrl(), ...(config.host.publicUrl && { publicUrl: config.host.publicUrl }) }),
     async setEnabled(id, enabled) {
       await config.update('plugins', ['plugins', id, 'enabled'], enabled)
       await supervisor.reconcile()
@@ -41,6 +51,29 @@ export function createHostControl({ config, supervisor, sessions, hub, onReuse }
     restart: async (id) => supervisor.unit(id)?.restart(),
     sessions: (userId) => sessions.list(userId).map(info),
     revoke: (id, userId) => sessions.revoke(id, userId),
-    onTokenReuse: (listener) => onReuse((session) => listener(info(session))),
+    contracts: () => supervisor.units().flatMap(({ found, status }) => describe(found.contract, status)),
+    coreContract: () => coreContract,
+    doctor,
+    load: () => ({
+      clients: hub.clients.size,
+      sessions: sessions.list().length,
+      subscriptions: Object.fromEntries([...hub.modules].map(([id, { subscribers }]) => [id, subscribers.size])),
+      plugins: supervisor.units().map(({ status: { id, state, version }, tally: { starts, failures } }) => ({
+        id,
+        state,
+        version,
+        restarts: Math.max(0, starts - 1),
+        failures,
+      })),
+    }),
+    observe: (observer) => observers.add(observer),
   }
+}
+
+/** Nothing of a plugin whose contract cannot be read. */
+function describe(
+  contract: Contract | undefined,
+  { id, state, version, builtin, namespace }: Pick<PluginStatus, 'id' | 'state' | 'version' | 'builtin' | 'namespace'>,
+): MountedContract[] {
+  return contract ? [{ id, state, version, builtin, namespace, policy: contract.policy ?? 'patchbay', contract }] : []
 }

@@ -3,6 +3,7 @@ import type { Config } from '../config/config.ts'
 import type { Log } from '../plugin/context.ts'
 import type { PluginStatus } from '../plugin/host-control.ts'
 import { within } from '../process/deadline.ts'
+import type { Observers } from '../wire/observers.ts'
 import type { Found } from './read-package.ts'
 import { Unit } from './unit.ts'
 import type { UnitParts, Wish } from './unit-parts.ts'
@@ -10,6 +11,7 @@ import type { UnitParts, Wish } from './unit-parts.ts'
 export interface SupervisorParts extends Omit<UnitParts, 'log' | 'onChange'> {
   readonly logFor: (id: string) => Log
   readonly config: Pick<Config, 'host' | 'plugins'>
+  readonly observers: Observers
 }
 
 /** Brings every plugin found to the state that the configuration and the machine allow. */
@@ -32,6 +34,10 @@ export class Supervisor {
 
   statuses(): PluginStatus[] {
     return [...this.#units.values()].map((unit) => unit.status).sort((one, other) => one.id.localeCompare(other.id))
+  }
+
+  units(): Unit[] {
+    return [...this.#units.values()]
   }
 
   /** Milliseconds that each plugin's last start took. */
@@ -89,8 +95,12 @@ export class Supervisor {
   }
 
   #create(found: Found): void {
-    const { logFor, config, ...parts } = this.#parts
-    const unit = new Unit(found, this.#wish(found), { ...parts, log: logFor(found.id), onChange: () => this.#changed() })
+    const { logFor, config, observers, ...parts } = this.#parts
+    const onChange = ({ id: plugin, state, reason }: PluginStatus) => {
+      observers.notice({ kind: 'plugin', plugin, state, reason })
+      this.#changed()
+    }
+    const unit = new Unit(found, this.#wish(found), { ...parts, log: logFor(found.id), onChange })
     this.#units.set(found.dir, unit)
     unit.mount()
   }

@@ -1,6 +1,7 @@
 import type { Capabilities } from '../plugin/capabilities.ts'
 import type { Log } from '../plugin/context.ts'
 import type { Contract } from '../plugin/contract.ts'
+import type { PluginStatus } from '../plugin/host-control.ts'
 import type { SystemBus } from '../process/dbus.ts'
 import type { Loader } from '../process/loader.ts'
 import type { Hub } from '../wire/hub.ts'
@@ -10,7 +11,7 @@ import type { Road } from '../wire/road.ts'
  * Milliseconds: deadlines of a start and of a stop, and of all stops together when the host ends, so that a plugin that hangs does not
  * keep the sessions from being saved; the first pause before a failed plugin is tried again, of which each further one is twice as long.
  */
-export const pace = { startMs: 15_000, stopMs: 5_000, quitMs: 4_000, retryMs: 1_000 }
+export const pace = { startMs: 15_000, diagnoseMs: 5_000, stopMs: 5_000, quitMs: 4_000, retryMs: 1_000 }
 
 /** What the configuration says of a plugin. */
 export interface Wish {
@@ -28,5 +29,6 @@ export interface UnitParts {
   readonly development: boolean
   readonly pace: typeof pace
   readonly capabilities: (contract: Contract) => Capabilities<Contract>
-  readonly onChange: () => void
+  /** Told of every change of its state. */
+  readonly onChange: (status: PluginStatus) => void
 }

@@ -1,4 +1,5 @@
 import { isDeepStrictEqual } from 'node:util'
+import type { Finding } from '../plugin/capabilities.ts'
 import type { Needs } from '../plugin/contract.ts'
 import type { PluginStatus } from '../plugin/host-control.ts'
 import { within } from '../process/deadline.ts'
@@ -6,7 +7,7 @@ import { Run } from '../process/run.ts'
 import { refuse } from '../wire/errors.ts'
 import { Module, type State } from '../wire/module.ts'
 import { loadValidator, settingsCheck } from '../wire/validate.ts'
-import { type Finding, watchNeeds } from './needs.ts'
+import { watchNeeds } from './needs.ts'
 import { Patience } from './patience.ts'
 import type { Found } from './read-package.ts'
 import type { UnitParts, Wish } from './unit-parts.ts'
@@ -32,6 +33,8 @@ export class Unit {
   #queue: Promise<void> = Promise.resolve()
   /** Milliseconds that the last start took, for the boot tree. */
   startMs: number | undefined
+  /** Times it reached `running`, and times it failed, since the host started. */
+  readonly tally = { starts: 0, failures: 0 }
 
   constructor(found: Found, wish: Wish, parts: UnitParts) {
     this.found = found
@@ -53,6 +56,11 @@ export class Unit {
       ...(this.#parts.loader.isStale(this.found) && { restartPending: true }),
       since: this.#since,
     }
+  }
+
+  /** What the drivers of a plugin that runs find. */
+  async diagnose(): Promise<readonly Finding[]> {
+    return (await this.#run?.diagnose(this.#parts.pace.diagnoseMs)) ?? []
   }
 
   /** New facts: what lies on disk, what the configuration says. Resolves when it has come to rest. */
@@ -192,6 +200,7 @@ export class Unit {
       return this.#noteFailure(error instanceof Error ? error.message : String(error))
     }
     this.startMs = performance.now() - begun
+    this.tally.starts++
     this.#set('running')
     run.goLive()
   }
@@ -216,6 +225,7 @@ export class Unit {
 
   /** Backs off, or gives up. */
   #noteFailure(reason: string): void {
+    this.tally.failures++
     if (this.#patience.bear()) this.#set('failed', reason)
     else this.#set('quarantined', `It failed five times in five minutes. Last: ${reason}`)
   }
@@ -227,7 +237,7 @@ export class Unit {
     this.#since = Date.now()
     if (this.#module) Object.assign(this.#module, { state, reason })
     this.#parts.log[state === 'failed' || state === 'quarantined' ? 'warn' : 'info']({ state, reason }, `is ${state}`)
-    this.#parts.onChange()
+    this.#parts.onChange(this.status)
   }
 }
 

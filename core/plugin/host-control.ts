@@ -123,8 +123,8 @@ export type Notice =
     }
   /** Asked on this machine over the command line's socket. */
   | { readonly kind: 'command_line'; readonly command: string }
-  /** The content of a configuration file became another. */
-  | { readonly kind: 'config'; readonly file: 'host' | 'access' | 'plugins' }
+  /** The content of a configuration file became another; `changes` such as `users/279058397: owner`, without values of host.json. */
+  | { readonly kind: 'config'; readonly file: 'host' | 'access' | 'plugins'; readonly changes: readonly string[] }
   | {
       readonly kind: 'plugin'
       readonly plugin: string
@@ -144,6 +144,10 @@ export interface HostObserver {
 
 /** The host's controls, for modules that come with Patchbay. Every change is written to the configuration files and then takes effect. */
 export interface HostControl {
+  /** An absolute path, mode 0700: the directory for files of the modules that come with Patchbay. */
+  readonly directory: string
+  /** Where the daemon listens, such as `http://127.0.0.1:8080`, and the URL that host.json gives to the world. */
+  listening(): { readonly url: string; readonly publicUrl?: string }
   plugins(): PluginStatus[]
   configProblems(): ConfigProblem[]
   /** Called after every change of what the two above return. */
@@ -154,8 +158,6 @@ export interface HostControl {
   sessions(userId?: string): SessionInfo[]
   /** Ends a session; with `userId` only if it is that user's. False if there is no such session. */
   revoke(sessionId: string, userId?: string): boolean
-  /** Tells when a replaced token was used again. */
-  onTokenReuse(listener: (session: SessionInfo) => void): () => void
   contracts(): MountedContract[]
   coreContract(): CoreContract
   /** Looks for what every plugin needs, and asks those that run what their drivers find. The first is the host itself. */

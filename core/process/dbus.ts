@@ -64,6 +64,17 @@ export class SystemBus implements DBus {
     }
   }
 
+  /** Our own name on the bus, such as `:1.42`. It is another when the connection was lost, or closed for want of use. */
+  async uniqueName(): Promise<string> {
+    this.#calls++
+    try {
+      return String((await this.#open()).name)
+    } finally {
+      this.#calls--
+      this.#closeIfIdle()
+    }
+  }
+
   /** Whether a service of this name is running, or a call would start it. */
   async isAvailable(name: string): Promise<boolean> {
     const about = { service: daemon, path: '/org/freedesktop/DBus', interface: daemon }

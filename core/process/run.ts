@@ -1,9 +1,9 @@
-import type { Capabilities } from '../plugin/capabilities.ts'
+import type { Capabilities, Finding } from '../plugin/capabilities.ts'
 import type { CodedError, Context, Log, Plugin, Target } from '../plugin/context.ts'
 import type { Contract } from '../plugin/contract.ts'
 import { type CoreCode, coreErrors } from '../wire/errors.ts'
 import { type Hub, roomOf } from '../wire/hub.ts'
-import type { Event, Group, Handler, Module } from '../wire/module.ts'
+import type { Event, Group, Handler, Module, Route } from '../wire/module.ts'
 import { within } from './deadline.ts'
 import { Scope } from './scope.ts'
 import { WhileSubscribed } from './while-subscribed.ts'
@@ -32,6 +32,7 @@ export class Run {
   readonly #scope: Scope
   readonly #works: WhileSubscribed[] = []
   readonly #listeners: Array<() => void | Promise<void>> = []
+  readonly #diagnoses: Array<() => readonly Finding[] | Promise<readonly Finding[]>> = []
   #onFailure: ((reason: string) => void) | undefined
 
   constructor(parts: RunParts) {
@@ -54,12 +55,22 @@ export class Run {
     const commands = [...this.#parts.module.groups.values()].flatMap((group) => [...group.commands.values()])
     const missing = commands.find(({ handler }) => !handler)
     if (missing) throw new Error(`its contract declares the command ${missing.name}, which it does not handle`)
+    const unserved = [...this.#parts.module.routes.values()].find(({ handler }) => !handler)
+    if (unserved) throw new Error(`its contract declares the route ${unserved.name}, which it does not serve`)
   }
 
   /** It broke: while it starts, that ends the start. */
   fail(reason: string): void {
     this.#onFailure?.(reason)
     this.#onFailure = undefined
+  }
+
+  /** What its drivers find, if they say it in time. */
+  async diagnose(deadlineMs: number): Promise<readonly Finding[]> {
+    const late = `it did not say within ${deadlineMs / 1000} s what it finds`
+    const asked = this.#diagnoses.map(async (check) => within(Promise.resolve(check()), deadlineMs, late))
+    const found = await Promise.allSettled(asked)
+    return found.flatMap((each) => (each.status === 'fulfilled' ? each.value : [unable(each.reason)]))
   }
 
   /** The plugin runs: subscribers, also those who came before, set its work going. */
@@ -94,6 +105,7 @@ export class Run {
   clear(): void {
     const { module } = this.#parts
     for (const group of module.groups.values()) for (const command of group.commands.values()) command.handler = undefined
+    for (const route of module.routes.values()) route.handler = undefined
     module.providers.clear()
     module.forget()
   }
@@ -120,6 +132,12 @@ export class Run {
       },
       whileSubscribed: (work: Work) => void this.#works.push(this.#createWork(work)),
       onSubscribe: (listener: () => void | Promise<void>) => void this.#listeners.push(listener),
+      serve: (name: string, handler: Route['handler']) => {
+        const route = module.routes.get(name)
+        if (!route) throw new Error(`The contract of ${module.id} has no route "${name}".`)
+        if (!this.#isOver) route.handler = handler
+      },
+      diagnose: (check: () => readonly Finding[]) => void this.#diagnoses.push(check),
       error: this.#error.bind(this),
       publishError: (code: string, text?: string, details?: unknown) => {
         const { message } = this.#error(code, text)
@@ -223,4 +241,9 @@ export class Run {
     if (!Object.hasOwn(declared, code)) throw new Error(`The contract of ${id} has no error code "${code}".`)
     return Object.assign(new Error(message ?? declared[code as CoreCode]), { code, ...extra })
   }
+}
+
+function unable(reason: unknown): Finding {
+  const said = reason instanceof Error ? reason.message : String(reason)
+  return { kind: 'driver', name: 'check', ok: false, optional: true, sentence: `A check of its own failed: ${said}` }
 }

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { existsSync } from 'node:fs'
-import { cp, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { cp, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { basename, join } from 'node:path'
 import { Writable } from 'node:stream'
@@ -72,7 +72,6 @@ export interface TestHost {
 const here = (path: string) => new URL(path, import.meta.url)
 const isBuilt = existsSync(here('./plugins'))
 const builtinDir = fileURLToPath(isBuilt ? here('./plugins') : here('../../dist/plugins'))
-const knownBuiltins = ['system', 'storage']
 const deadlineMs = 10_000
 
 /** Starts one. `stop()` it in the test's teardown. */
@@ -86,7 +85,9 @@ export async function startTestHost(options: TestHostOptions = {}): Promise<Test
   const writeConfig = (file: string, content: object) =>
     writeFile(join(configDir, `${file}.json`), JSON.stringify(content), { mode: 0o600 })
 
-  const entries = knownBuiltins.map((id): [string, object] => [
+  // The module of the host cannot be switched off.
+  const builtins = (await readdir(builtinDir)).filter((id) => id !== 'host')
+  const entries = builtins.map((id): [string, object] => [
     id,
     { enabled: options.builtins?.includes(id) ?? false, ...(options.settings?.[id] && { settings: options.settings[id] }) },
   ])

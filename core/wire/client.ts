@@ -9,6 +9,7 @@ export class Client {
   readonly socket: Socket
   readonly session: Session
   readonly caller: Caller
+  readonly address: string
   roles: readonly string[]
   readonly subscriptions = new Set<Module>()
   /** Retained values that wait until the client has read what it was sent; the latest wins. */
@@ -17,8 +18,9 @@ export class Client {
   /** Its backlog is being looked at. */
   isWatched = false
 
-  constructor(socket: Socket, session: Session, roles: readonly string[]) {
+  constructor(socket: Socket, session: Session, roles: readonly string[], address: string) {
     this.socket = socket
+    this.address = address
     this.session = session
     this.roles = roles
     const client = this

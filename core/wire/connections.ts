@@ -5,6 +5,7 @@ import { Client } from './client.ts'
 import type { Door } from './door.ts'
 import { refuse } from './errors.ts'
 import type { Hub, Mount } from './hub.ts'
+import type { Observers } from './observers.ts'
 import type { Road } from './road.ts'
 
 const longestWaitMs = 3_600_000
@@ -14,6 +15,7 @@ export interface ConnectionsParts {
   readonly road: Road
   readonly door: Door
   readonly sessions: Sessions
+  readonly observers: Observers
   readonly log: Log
 }
 
@@ -66,17 +68,21 @@ export class Connections {
   }
 
   #connect(socket: Socket): void {
-    const { hub, road, door, sessions } = this.#parts
+    const { hub, road, door, sessions, observers } = this.#parts
     const admission = door.take(socket)
     const mount = hub.mounts.get(socket.nsp.name)
     if (!admission || !mount || admission.session.endedAt !== undefined) return void socket.disconnect(true)
-    const { session, roles, greeting } = admission
-    const client = new Client(socket, session, roles)
+    const { session, roles, greeting, login } = admission
+    const client = new Client(socket, session, roles, door.addressOf(socket))
     hub.clients.set(socket.id, client)
+    const who = { userId: session.userId, session: session.id, address: client.address }
+    if (login) observers.notice({ kind: 'login', by: login, ...who })
+    observers.notice({ kind: 'connected', ...who })
     void socket.join(Client.userRoom(session.userId))
     const forget = this.#watchExpiry(session)
     socket.on('disconnect', () => {
       forget()
+      observers.notice({ kind: 'disconnected', ...who })
       hub.clients.delete(socket.id)
       for (const module of [...client.subscriptions]) hub.unsubscribe(client, module)
       road.calls.end((call) => call.client === client, refuse('SESSION_EXPIRED'))

@@ -20,24 +20,37 @@ export interface Delivery {
 export class Deliverer {
   readonly #clients: ReadonlyMap<string, Client>
   readonly #maxBacklog: () => number
+  readonly #onCut: (client: Client) => void
 
-  constructor(clients: ReadonlyMap<string, Client>, maxBacklog: () => number) {
+  constructor(clients: ReadonlyMap<string, Client>, maxBacklog: () => number, onCut: (client: Client) => void) {
     this.#clients = clients
     this.#maxBacklog = maxBacklog
+    this.#onCut = onCut
   }
 
-  /** To a room of a namespace, or to all of it. Encoded once for all who keep up; throws if that cannot be done. */
-  broadcast(namespace: Namespace, room: string | undefined, delivery: Delivery, allowed?: (client: Client) => boolean): void {
+  /**
+   * To a room of a namespace, or to all of it. Encoded once for all who keep up; throws if that cannot be done. Returns how
+   * many it went to, and for how many of them it waits.
+   */
+  broadcast(
+    namespace: Namespace,
+    room: string | undefined,
+    delivery: Delivery,
+    allowed?: (client: Client) => boolean,
+  ): { clients: number; held: number } {
+    let clients = 0
     const ids = room === undefined ? namespace.sockets.keys() : (namespace.adapter.rooms.get(room) ?? [])
     const [denied, slow]: [string[], Client[]] = [[], []]
     for (const id of ids) {
       const client = this.#clients.get(id)
+      clients++
       if (!client || allowed?.(client) === false) denied.push(id)
       else if (this.#mustWait(client, delivery)) slow.push(client)
     }
     const all = room === undefined ? namespace : namespace.to(room)
     all.except([...denied, ...slow.map(({ socket }) => socket.id)]).emit(delivery.event, ...values(delivery))
     for (const client of slow) this.#keep(client, delivery)
+    return { clients: clients - denied.length, held: slow.length }
   }
 
   /** To one client. */
@@ -52,7 +65,9 @@ export class Deliverer {
     client.isWatched = true
     setImmediate(() => {
       client.isWatched = false
-      if (this.#isStuck(client)) cut(client.socket.conn)
+      if (!this.#isStuck(client)) return
+      this.#onCut(client)
+      cut(client.socket.conn)
     })
   }
 

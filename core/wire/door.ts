@@ -73,7 +73,7 @@ export class Door {
 
   /** Socket.IO's middleware: who is this, and may he come in? */
   admit(socket: Socket, mount: Mount | undefined, socketsOf: (userId: string) => number, next: (error?: Error) => void): void {
-    const address = this.#guard.addressOf(socket.request)
+    const address = this.addressOf(socket)
     const checkRoom = (userId: string): void => {
       if (socketsOf(userId) >= this.#limits().socketsPerUser)
         throw new Refusal('ACCESS_DENIED', 'You have too many connections. Close one.', { retryAfter: 30 })
@@ -91,6 +91,10 @@ export class Door {
       next(Object.assign(new Error(refusal.code), { data: tooMany ? { ...refusal.data, retryAfter: 60 } : refusal.data }))
       if (tooMany) setImmediate(() => socket.conn.close())
     }
+  }
+
+  addressOf(socket: Socket): string {
+    return this.#guard.addressOf(socket.request)
   }
 
   /** What `admit` found out. */

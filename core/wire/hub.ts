@@ -6,6 +6,7 @@ import { Client } from './client.ts'
 import { Deliverer } from './deliver.ts'
 import { coreErrors } from './errors.ts'
 import type { Command, Event, Group, Module } from './module.ts'
+import type { Observers } from './observers.ts'
 import type { Policy } from './policy.ts'
 
 /** A namespace with its one auth policy and the modules on it. */
@@ -21,6 +22,7 @@ export interface HubOptions {
   readonly coreCommands: ReadonlyMap<string, Command>
   readonly access: () => Access
   readonly maxBacklog: () => number
+  readonly observers: Observers
 }
 
 /** Who is connected, what is mounted, and the way from one to the other. */
@@ -35,7 +37,8 @@ export class Hub {
 
   constructor(options: HubOptions) {
     this.#options = options
-    this.deliverer = new Deliverer(this.clients, options.maxBacklog)
+    const onCut = (client: Client) => options.observers.cutOff(client.caller.userId)
+    this.deliverer = new Deliverer(this.clients, options.maxBacklog, onCut)
   }
 
   /** Mounts a module, or says why that cannot be: a policy or a name is in the way. Then nothing has changed. */
@@ -110,7 +113,10 @@ export class Hub {
   /** The last value of every retained event of the client's namespace, and what is made on demand. */
   sendSnapshots(client: Client, module: Module): void {
     const { retained, events } = groupOn(module, client.caller.namespace) as Group
-    const send = (event: string, payload: unknown) => this.deliverer.send(client, { event, payload, retained: true })
+    const send = (event: string, payload: unknown) => {
+      this.deliverer.send(client, { event, payload, retained: true })
+      this.#options.observers.delivered(module.id, event, 1, 0)
+    }
     for (const [event, payload] of retained) send(event, payload)
     for (const [event, provide] of module.providers) {
       if (!events.has(event)) continue
@@ -126,10 +132,14 @@ export class Hub {
     const { retained = false, to = 'subscribers' } = event.definition
     const delivery = { event: name, payload, retained }
     const namespace = this.#options.io.of(group.namespace)
-    if (to !== 'subscribers')
-      this.deliverer.broadcast(namespace, room, delivery, (client) => maySubscribe(this.#options.access(), client, module))
+    const { access, observers } = this.#options
     // A retained value is encoded in any case: what cannot be sent must not be kept.
-    else if (retained || module.subscribers.size > 0) this.deliverer.broadcast(namespace, module.room, delivery)
+    if (to === 'subscribers' && !retained && module.subscribers.size === 0) return
+    const { clients, held } =
+      to === 'subscribers'
+        ? this.deliverer.broadcast(namespace, module.room, delivery)
+        : this.deliverer.broadcast(namespace, room, delivery, (client) => maySubscribe(access(), client, module))
+    observers.delivered(module.id, name, clients, held)
     if (retained) group.retained.set(name, payload)
   }
 

@@ -1,5 +1,13 @@
-import type { Call } from '../plugin/context.ts'
-import type { CommandDefinition, Contract, ContractGroup, ContractRole, EventDefinition, Rate } from '../plugin/contract.ts'
+import type { Call, RouteRequest, RouteResponse } from '../plugin/context.ts'
+import type {
+  CommandDefinition,
+  Contract,
+  ContractGroup,
+  ContractRole,
+  EventDefinition,
+  Rate,
+  RouteDefinition,
+} from '../plugin/contract.ts'
 import type { PluginStatus } from '../plugin/host-control.ts'
 import type { Client } from './client.ts'
 import { type Check, schemaCheck } from './validate.ts'
@@ -27,6 +35,14 @@ export interface Event {
   readonly check: Check
 }
 
+/** An HTTP route of the plugin. */
+export interface Route {
+  readonly name: string
+  readonly definition: RouteDefinition
+  readonly rate: Rate
+  handler?: ((request: RouteRequest) => RouteResponse | Promise<RouteResponse>) | undefined
+}
+
 /** What a module says on one namespace. */
 export interface Group {
   readonly namespace: string
@@ -51,6 +67,8 @@ export class Module {
   readonly mount: string
   /** By relative name; `''` is the mount itself. */
   readonly groups: ReadonlyMap<string, Group>
+  /** By method and path below the plugin's prefix, such as `GET /html`. */
+  readonly routes: ReadonlyMap<string, Route>
   readonly subscribers = new Set<Client>()
   /** What makes the value of a retained event when somebody subscribes. */
   readonly providers = new Map<string, () => unknown>()
@@ -62,6 +80,8 @@ export class Module {
     this.id = contract.id
     this.contract = contract
     this.mount = mount
+    const routes = Object.entries(contract.routes ?? {})
+    this.routes = new Map(routes.map(([name, definition]) => [name, { name, definition, rate: defaults.rate }]))
     const below = Object.entries(contract.namespaces ?? {}).map(
       ([relative, group]) => [relative, this.#group(`${mount === '/' ? '' : mount}/${relative}`, group)] as const,
     )

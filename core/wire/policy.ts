@@ -12,6 +12,8 @@ export interface Handshake {
 export interface Admission {
   readonly session: Session
   readonly roles: readonly string[]
+  /** It is a new login, and by what. */
+  readonly login?: 'telegram'
   /** The first event the client gets. */
   readonly greeting?: { readonly event: string; readonly payload: unknown }
 }

@@ -8,6 +8,7 @@ import type { Client } from './client.ts'
 import { dispatch } from './dispatch.ts'
 import { refuse } from './errors.ts'
 import type { Command } from './module.ts'
+import type { Observers } from './observers.ts'
 import { type Ack, checkShape, type Message, parse } from './parse.ts'
 import { RateLimits } from './rate.ts'
 import { validate } from './validate.ts'
@@ -17,6 +18,7 @@ export interface RoadOptions {
   readonly inFlightPerUser: () => number
   readonly find: (namespace: string, name: string) => Command | undefined
   readonly log: Log
+  readonly observers: Observers
   /** Checks handlers' results against the contract. */
   readonly development: boolean
 }
@@ -37,22 +39,48 @@ export class Road {
 
   /** Takes what a client sent. Never throws. */
   receive(client: Client, name: string, args: readonly unknown[]): void {
+    const { observers, find, log } = this.#options
+    const begun = observers.hearCommands ? performance.now() : 0
     const message = parse(args)
-    const command = this.#options.find(client.caller.namespace, name)
+    const command = find(client.caller.namespace, name)
     const failed = (error: unknown): void => {
-      const failure = failureOf(error, command?.module?.contract, this.#options.log)
+      const failure = failureOf(error, command?.module?.contract, log)
       acknowledgeFailure(client, name.slice(0, maxNameLength), command, message.ack, failure)
+      if (observers.hearCommands) this.#tell(client, command, begun, failure)
+    }
+    const done = (call: Call, result: unknown): void => {
+      this.#done(call, message.ack, result)
+      if (observers.hearCommands) this.#tell(client, command, begun)
     }
     try {
       authenticate(client)
       if (!command) throw this.#unknown(client, name)
       const call = new Call(command, client)
       const answer = this.#walk(call, message)
-      if (answer instanceof Promise) answer.then((result) => this.#done(call, message.ack, result)).catch(failed)
-      else this.#done(call, message.ack, answer)
+      if (answer instanceof Promise) answer.then((result) => done(call, result)).catch(failed)
+      else done(call, answer)
     } catch (error) {
       failed(error)
     }
+  }
+
+  #tell(
+    client: Client,
+    command: Command | undefined,
+    begun: number,
+    { code, id }: { code: string; id?: string } = { code: 'OK' },
+  ): void {
+    this.#options.observers.command({
+      caller: client.caller,
+      address: client.address,
+      module: command?.module?.id ?? 'host',
+      command: command?.name,
+      role: command?.role,
+      code,
+      id,
+      // Who began to listen meanwhile is not told of years.
+      ms: begun === 0 ? 0 : performance.now() - begun,
+    })
   }
 
   #unknown(client: Client, name: string): Error {

@@ -62,9 +62,12 @@ export default definePlugin(host, {
       afterAck(() => void control.revoke(id, whose))
     })
     ctx.own(
-      control.onTokenReuse(({ id, userId, refusedTokens }) => {
-        const last = refusedTokens.at(-1)
-        if (last) ctx.send({ user: userId }, 'host:session_alert', { session: id, ...last })
+      control.observe({
+        notice(notice) {
+          if (notice.kind !== 'token_reused') return
+          const { userId, session, address } = notice
+          ctx.send({ user: userId }, 'host:session_alert', { session, at: Date.now(), address })
+        },
       }),
     )
   },

@@ -3,7 +3,7 @@ import { cp, mkdir, readFile, rm, symlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import t, { type Test } from 'tap'
-import type { PluginStatus } from '../../../core/plugin/capabilities.ts'
+import type { PluginStatus } from '../../../core/plugin/host-control.ts'
 import { startTestHost, type TestClient } from '../../../core/testing/host.ts'
 import { temporary } from './lab.ts'
 

@@ -11,6 +11,7 @@ import { Connections } from '../../../core/wire/connections.ts'
 import { Door } from '../../../core/wire/door.ts'
 import { Hub } from '../../../core/wire/hub.ts'
 import { type Group, Module } from '../../../core/wire/module.ts'
+import { Observers } from '../../../core/wire/observers.ts'
 import type { Policy } from '../../../core/wire/policy.ts'
 import { Road } from '../../../core/wire/road.ts'
 import { subscriptionCommands } from '../../../core/wire/subscriptions.ts'
@@ -46,10 +47,18 @@ async function startWire(t: Test, openPolicy: Partial<Policy> = {}) {
     ['open', open],
     ['patchbay', { ...open, name: 'patchbay', subscriptions: true }],
   ])
-  const hub: Hub = new Hub({ io, policies, coreCommands: subscriptionCommands(() => hub, access), access, maxBacklog: () => 100 })
+  const observers = new Observers(log)
+  const hub: Hub = new Hub({
+    io,
+    policies,
+    coreCommands: subscriptionCommands(() => hub, access),
+    access,
+    maxBacklog: () => 100,
+    observers,
+  })
   const find = (namespace: string, name: string) => hub.find(namespace, name)
-  const road = new Road({ access, inFlightPerUser: () => 10, find, log, development: false })
-  const connections = new Connections({ hub, road, door, sessions, log })
+  const road = new Road({ access, inFlightPerUser: () => 10, find, log, observers, development: false })
+  const connections = new Connections({ hub, road, door, sessions, observers, log })
   hub.onNamespace = (namespace) => connections.serve(namespace)
   door.attach(io)
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))

@@ -1,0 +1,28 @@
+import type { Answer } from './http/control.ts'
+import type { HostControl } from './plugin/host-control.ts'
+import type { Observers } from './wire/observers.ts'
+
+export interface ControlCommandParts {
+  readonly control: () => HostControl
+  readonly issueLink: (lan: boolean) => { readonly urls: readonly string[] }
+  readonly observers: Observers
+}
+
+/** What the command line may ask of the daemon that runs. Whoever reaches its socket is its user, or root. */
+export function controlCommands({ control, issueLink, observers }: ControlCommandParts): Answer {
+  const commands: Readonly<Record<string, (request: Readonly<Record<string, unknown>>) => object | Promise<object>>> = {
+    ping: () => ({ pid: process.pid }),
+    login: ({ lan }) => issueLink(lan === true),
+    plugins: () => ({ plugins: control().plugins() }),
+    sessions: () => ({ sessions: control().sessions() }),
+    revoke: ({ session }) => ({ revoked: control().revoke(String(session)) }),
+    doctor: async () => ({ plugins: await control().doctor() }),
+    contracts: () => ({ contracts: control().contracts(), core: control().coreContract() }),
+  }
+  return async (request) => {
+    const answer = Object.hasOwn(commands, request.command) ? commands[request.command] : undefined
+    if (!answer) throw new Error('The daemon does not know this command.')
+    if (request.command !== 'ping') observers.notice({ kind: 'command_line', command: request.command })
+    return answer(request)
+  }
+}
