@@ -1,13 +1,17 @@
-import { readFile } from 'node:fs/promises'
+import { readFileSync } from 'node:fs'
 import type { Server as HttpServer } from 'node:http'
 import { type AddressInfo, createServer, type Server, type Socket } from 'node:net'
+import { dirname } from 'node:path'
 import { createServer as createTlsServer, Server as TlsServer } from 'node:tls'
+import { watchDirectory } from '../process/watch-directory.ts'
 
 export interface ListenSettings {
   readonly address: string
   readonly port: number
   readonly tls?: { readonly cert: string; readonly key: string }
 }
+
+type TlsFiles = NonNullable<ListenSettings['tls']>
 
 /**
  * Listens, and hands every connection to the one HTTP server. Address, port and certificate can so change while the
@@ -17,6 +21,7 @@ export class Listener {
   readonly #http: HttpServer
   #server: Server | undefined
   #settings = ''
+  #unwatch: Array<() => void> = []
 
   constructor(http: HttpServer) {
     this.#http = http
@@ -34,9 +39,8 @@ export class Listener {
   async listen({ address, port, tls }: ListenSettings): Promise<void> {
     const settings = JSON.stringify({ address, port, tls })
     if (settings === this.#settings) return
-    const files = tls && { cert: await readFile(tls.cert), key: await readFile(tls.key) }
     const accept = (socket: Socket) => void this.#http.emit('connection', socket)
-    const server = files ? createTlsServer({ ...files, noDelay: true }, accept) : createServer({ noDelay: true }, accept)
+    const server = tls ? createTlsServer({ ...read(tls), noDelay: true }, accept) : createServer({ noDelay: true }, accept)
     const before = this.#server
     // One port can be listened on once; another is taken first.
     if ((before?.address() as AddressInfo | undefined)?.port === port) this.close()
@@ -46,6 +50,7 @@ export class Listener {
     if (this.#server) this.close()
     this.#server = server
     this.#settings = settings
+    if (tls && server instanceof TlsServer) this.#unwatch = follow(tls, server)
   }
 
   /** Stops listening, at once; open connections are the HTTP server's. */
@@ -53,5 +58,24 @@ export class Listener {
     this.#server?.close()
     this.#server = undefined
     this.#settings = ''
+    for (const unwatch of this.#unwatch.splice(0)) unwatch()
   }
+}
+
+/** At once, so that of two readings the later one has the later content. */
+const read = ({ cert, key }: TlsFiles) => ({ cert: readFileSync(cert), key: readFileSync(key) })
+
+/** Gives new connections the certificate that is on disk. Those that are open keep theirs. */
+function follow(files: TlsFiles, server: TlsServer): Array<() => void> {
+  const renew = () => {
+    try {
+      server.setSecureContext(read(files))
+    } catch {
+      // Half written, or the key is there and its certificate not yet: what is in use stays until the next change.
+    }
+  }
+  // What changed before the watch was set raised no event.
+  const releases = [...new Set([dirname(files.cert), dirname(files.key)])].map((directory) => watchDirectory(directory, renew))
+  renew()
+  return releases
 }
