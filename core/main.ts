@@ -21,10 +21,19 @@ export interface MainOptions {
   readonly commandName: string
   /** Writes the one-time link to standard output even if that is no terminal. */
   readonly printLink: boolean
+  /** Whoever started the daemon and wants to know how it fares. */
+  readonly service?: Service | undefined
+}
+
+/** A service manager, as the daemon sees it. */
+export interface Service {
+  /** Everything but the plugins has started. */
+  ready(host: Pick<Host, 'status' | 'onStatus'>): void
+  stopping(): void
 }
 
 /** Runs the daemon in this process until a signal ends it. */
-export async function main({ root, commandName, printLink }: MainOptions): Promise<void> {
+export async function main({ root, commandName, printLink, service }: MainOptions): Promise<void> {
   try {
     const dist = join(root, 'dist')
     const { configDir, dataDir } = resolvePaths(process.env, root)
@@ -44,8 +53,9 @@ export async function main({ root, commandName, printLink }: MainOptions): Promi
       commandName,
       development: process.env.NODE_ENV === 'development',
     })
-    handleProcess(host, log)
+    handleProcess(host, log, service)
     await host.start()
+    service?.ready(host)
     if (host.needsLink) sayLink(host, printLink, commandName)
   } catch (error) {
     if (!(error instanceof StartError || error instanceof ConfigError)) throw error
@@ -54,11 +64,12 @@ export async function main({ root, commandName, printLink }: MainOptions): Promi
   }
 }
 
-function handleProcess(host: Host, log: ReturnType<typeof createLog>): void {
+function handleProcess(host: Host, log: ReturnType<typeof createLog>, service?: Service): void {
   let isStopping = false
   const stop = async (exitCode: number) => {
     if (isStopping) return
     isStopping = true
+    service?.stopping()
     process.exitCode = exitCode
     setTimeout(() => process.exit(exitCode || 1), stopMs).unref()
     await host.stop()

@@ -47,7 +47,8 @@ const usage = `Usage: patchbay <command>
 async function start(args: string[], installation: Installation): Promise<void> {
   const { values } = parseArgs({ args, options: { 'print-link': { type: 'boolean' } } })
   const { main } = await import('../../core/main.ts')
-  await main({ ...installation, printLink: values['print-link'] === true })
+  const { systemdService } = await import('./systemd.ts')
+  await main({ ...installation, printLink: values['print-link'] === true, service: systemdService() })
 }
 
 const [name = 'help', ...rest] = process.argv.slice(2)
