@@ -1,103 +1,82 @@
-import { access, constants, readdir, stat } from 'node:fs/promises'
-import { basename, dirname } from 'node:path'
+import { dirname } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
-import type { Needs } from '../plugin/contract.ts'
+import type { Finding } from '../plugin/capabilities.ts'
+import type { Needs, ServiceNeed } from '../plugin/contract.ts'
 import type { SystemBus } from '../process/dbus.ts'
 import { searchPath } from '../process/exec.ts'
 import { watchDirectory } from '../process/watch-directory.ts'
-
-/** One need of a plugin, met or not. */
-export interface Finding {
-  readonly kind: 'dbus' | 'tool' | 'device'
-  readonly name: string
-  readonly ok: boolean
-  /** The plugin runs without it. */
-  readonly optional: boolean
-  /** For people. */
-  readonly sentence: string
-  /** A command to paste that mends it. */
-  readonly mend?: string
-}
+import { checkDevice, checkSession, matches, sessionDirectory } from './needs-files.ts'
+import { checkTool } from './needs-tools.ts'
 
 export interface Surroundings {
   readonly bus: Pick<SystemBus, 'isAvailable' | 'watchName'>
   /** Instead of the PATH of this process. */
   readonly path?: string
+  /** False: no program is started, and so no tool is asked for its version. */
+  readonly mayStart?: boolean
 }
 
-/** Looks for everything that a contract needs. Starts no program. */
-export function checkNeeds(needs: Needs, { bus, path }: Surroundings): Promise<Finding[]> {
+/** Looks for everything that must be there before a plugin starts. Starts no program but a tool whose version the contract asks for. */
+export function checkNeeds(needs: Needs, { bus, path, mayStart = true }: Surroundings): Promise<Finding[]> {
+  const { tools = {}, devices = [], session } = needs
   return Promise.all([
-    ...(needs.dbus ?? []).map((name) => checkService(name, bus)),
-    ...Object.entries(needs.tools ?? {}).map(([name, tool]) => checkTool(name, tool, searchPath(path))),
-    ...(needs.devices ?? []).map(checkDevice),
+    ...services(needs).map(([name, service]) => checkService(name, service, bus)),
+    ...Object.entries(tools).map(([name, tool]) => checkTool(name, tool, { path, mayStart })),
+    ...devices.map(checkDevice),
+    ...(session ? [checkSession()] : []),
   ])
 }
 
-async function checkService(name: string, bus: Surroundings['bus']): Promise<Finding> {
-  const finding = { kind: 'dbus', name, optional: false } as const
+function services({ dbus = [] }: Needs): ReadonlyArray<readonly [name: string, service: ServiceNeed]> {
+  // Array.isArray does not tell a readonly array from an object to the compiler.
+  return Array.isArray(dbus)
+    ? dbus.map((name: string) => [name, {}] as const)
+    : Object.entries(dbus as Record<string, ServiceNeed>)
+}
+
+async function checkService(name: string, service: ServiceNeed, bus: Surroundings['bus']): Promise<Finding> {
+  const { package: debianPackage, unit, optional = false } = service
+  const finding = { kind: 'dbus', name, optional } as const
   try {
     const ok = await bus.isAvailable(name)
-    return { ...finding, ok, sentence: `The service ${name} is ${ok ? '' : 'not '}on the system bus.` }
+    if (ok) return { ...finding, ok, sentence: `The service ${name} is on the system bus.` }
+    const commands = [
+      ...(debianPackage ? [`sudo apt-get install ${debianPackage}`] : []),
+      ...(unit ? [`sudo systemctl enable --now ${unit}`] : []),
+    ]
+    const mend = commands.length > 0 ? { mend: commands.join(' && ') } : {}
+    return { ...finding, ok, sentence: `The service ${name} is not on the system bus.`, ...mend }
   } catch (error) {
     const sentence = `The service ${name} is out of reach. ${(error as Error).message}`
     return { ...finding, ok: false, sentence, mend: 'sudo apt-get install dbus' }
   }
 }
 
-async function checkTool(name: string, tool: NonNullable<Needs['tools']>[string], directories: string[]): Promise<Finding> {
-  const finding = { kind: 'tool', name, optional: tool.optional ?? false } as const
-  for (const directory of directories) {
-    const file = `${directory}/${name}`
-    if (await isProgram(file)) return { ...finding, ok: true, sentence: `The program ${name} is ${file}.` }
-  }
+/** Those without which the plugin does not start. */
+function required(needs: Needs): Needs & { readonly dbus: Readonly<Record<string, ServiceNeed>> } {
+  const essential = ([, { optional }]: readonly [string, { readonly optional?: boolean }]) => !optional
   return {
-    ...finding,
-    ok: false,
-    sentence: `The program ${name} is not installed.`,
-    mend: `sudo apt-get install ${tool.package}`,
+    ...needs,
+    dbus: Object.fromEntries(services(needs).filter(essential)),
+    tools: Object.fromEntries(Object.entries(needs.tools ?? {}).filter(essential)),
   }
-}
-
-async function isProgram(file: string): Promise<boolean> {
-  try {
-    await access(file, constants.X_OK)
-    return (await stat(file)).isFile()
-  } catch {
-    return false
-  }
-}
-
-async function checkDevice(name: string): Promise<Finding> {
-  const entries = await readdir(dirname(name)).catch(() => [])
-  const ok = entries.some((entry) => matches(name, entry))
-  return { kind: 'device', name, ok, optional: false, sentence: `There is ${ok ? 'a' : 'no'} device ${name}.` }
-}
-
-/** Whether an entry is what a path's last segment means; `*` is any characters. In linear time: the path is a stranger's. */
-function matches(path: string, entry: string): boolean {
-  let end = 0
-  return `/${basename(path)}/`.split('*').every((part) => {
-    const at = `/${entry}/`.indexOf(part, end)
-    end = at + part.length
-    return at >= 0
-  })
 }
 
 /**
  * Tells which needs, other than optional ones, are not met: first as soon as it is known, then whenever that changes.
  * Nothing polls and nothing keeps the process alive for long: the bus tells of names, the kernel of the directories of PATH (if a
- * tool is needed) and of the devices. However many events come, ten checks a second are made at most.
+ * tool is needed), of the devices and of the user's session. However many events come, ten checks a second are made at most.
  */
-export function watchNeeds(needs: Needs, surroundings: Surroundings, onChange: (missing: Finding[]) => void): () => void {
-  const { dbus = [], tools = {}, devices = [] } = needs
+export function watchNeeds(all: Needs, surroundings: Surroundings, onChange: (missing: Finding[]) => void): () => void {
+  const needs = required(all)
+  const { dbus, tools = {}, devices = [], session } = needs
   let told: string | undefined
   let [stale, checking, ended] = [true, false, false]
 
   const check = async () => {
     for (checking = true; stale; await delay(100)) {
       stale = false
-      const missing = (await checkNeeds(needs, surroundings)).filter(({ ok, optional }) => !ok && !optional)
+      const missing = (await checkNeeds(needs, surroundings)).filter(({ ok }) => !ok)
       const news = JSON.stringify(missing)
       if (!ended && news !== told) onChange(missing)
       told = news
@@ -114,7 +93,8 @@ export function watchNeeds(needs: Needs, surroundings: Surroundings, onChange: (
     watchDirectory(dirname(path), (entry) => {
       if (!entry || matches(path, entry)) onEvent()
     })
-  const releases = [...[...paths, ...devices].map(watchPath), ...dbus.map((name) => surroundings.bus.watchName(name, onEvent))]
+  const watched = [...paths, ...devices, ...(session ? [sessionDirectory()] : [])].map(watchPath)
+  const releases = [...watched, ...Object.keys(dbus).map((name) => surroundings.bus.watchName(name, onEvent))]
   void check()
   return () => {
     ended = true

@@ -62,19 +62,38 @@ export interface ToolNeed {
   readonly package: string
   /** The plugin runs without it, with less to show. */
   readonly optional?: boolean
+  /** The lowest version that will do, such as `2.3`. The program is asked with `--version` and answers with a number in its text. */
+  readonly version?: string
+}
+
+/** A service on the system bus, and how a person gets it. */
+export interface ServiceNeed {
+  /** The Debian package that brings it. */
+  readonly package?: string
+  /** The systemd unit that runs it, such as `bluetooth.service`. */
+  readonly unit?: string
+  /** The plugin runs without it, with less to do. */
+  readonly optional?: boolean
 }
 
 /**
- * What must be on the machine before the plugin starts. Checked first and watched afterwards: while something is missing
- * the plugin is `unavailable` with a sentence, when it appears the plugin starts, when it vanishes the plugin stops.
+ * What the machine must have. The first four are checked before the plugin starts and watched afterwards: while something is missing,
+ * unless it is optional, the plugin is `unavailable` with a sentence; when it appears the plugin starts, when it vanishes the plugin
+ * stops. The last two are told to whoever asks what is missing (`patchbay doctor`) and keep no plugin from running.
  */
 export interface Needs {
-  /** Well-known names on the system bus, running or activatable. */
-  readonly dbus?: readonly string[]
+  /** Well-known names on the system bus, running or activatable: a list, or by name how a person gets the service. */
+  readonly dbus?: readonly string[] | Readonly<Record<string, ServiceNeed>>
   /** Programs on PATH, by name. */
   readonly tools?: Readonly<Record<string, ToolNeed>>
-  /** Paths that must exist, such as `/dev/video0`; a `*` in the last segment stands for any characters. */
+  /** Paths that must exist and be readable, such as `/dev/video0`; a `*` in the last segment stands for any characters, and one will do. */
   readonly devices?: readonly string[]
+  /** The user of the daemon has a session, with lingering also while nobody is logged in: sound and the user's own services live there. */
+  readonly session?: true
+  /** Actions that polkit must permit to the user of the daemon, each with what it is for. */
+  readonly polkit?: Readonly<Record<string, string>>
+  /** Groups that the user of the daemon must be in, each with what it is for. */
+  readonly groups?: Readonly<Record<string, string>>
 }
 
 /** The capabilities a contract names; the context holds these and no others. */

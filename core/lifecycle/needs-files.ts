@@ -1,0 +1,64 @@
+import { access, constants, readdir, stat } from 'node:fs/promises'
+import { basename, dirname, isAbsolute, join } from 'node:path'
+import type { Finding } from '../plugin/capabilities.ts'
+import { groupOf, thisUser } from './needs-user.ts'
+
+/** Looks for a device of this name that this user may read. */
+export async function checkDevice(name: string): Promise<Finding> {
+  const finding = { kind: 'device', name, optional: false } as const
+  const entries = await readdir(dirname(name)).catch(() => [])
+  const files = entries.filter((entry) => matches(name, entry)).map((entry) => join(dirname(name), entry))
+  const [first] = files
+  if (first === undefined) return { ...finding, ok: false, sentence: `There is no device ${name}.` }
+  for (const file of files) if (await isReadable(file)) return { ...finding, ok: true, sentence: `There is a device ${name}.` }
+  return { ...finding, ok: false, ...(await whoMay(first)) }
+}
+
+/** Whether an entry is what a path's last segment means; `*` is any characters. In linear time: the path is a stranger's. */
+export function matches(path: string, entry: string): boolean {
+  let end = 0
+  return `/${basename(path)}/`.split('*').every((part) => {
+    const at = `/${entry}/`.indexOf(part, end)
+    end = at + part.length
+    return at >= 0
+  })
+}
+
+const isReadable = (file: string) =>
+  access(file, constants.R_OK).then(
+    () => true,
+    () => false,
+  )
+
+/** Who may read a device that this user may not, and the command that lets this user: into its group, if that has the right. */
+async function whoMay(file: string): Promise<Pick<Finding, 'sentence' | 'mend'>> {
+  const { name, thenRestart } = await thisUser()
+  const stats = await stat(file).catch(() => undefined)
+  if (!stats) return { sentence: `The device ${file} may not be looked at by the user ${name}.` }
+  const group = await groupOf(stats.gid)
+  const mode = (stats.mode & 0o777).toString(8).padStart(3, '0')
+  const owner = `user number ${stats.uid}, group ${group?.name ?? stats.gid}, mode ${mode}`
+  const sentence = `The device ${file} may not be read by the user ${name} (it belongs to ${owner}).`
+  // The group of root is no way to a device: who is in it reads much else.
+  if (!group || stats.gid === 0 || (stats.mode & constants.S_IRGRP) === 0) return { sentence }
+  return { sentence, mend: `sudo usermod -aG ${group.name} ${name}${thenRestart}` }
+}
+
+/** Where the session of the user of this process would have its sockets. */
+export function sessionDirectory(): string {
+  const named = process.env.XDG_RUNTIME_DIR
+  return named && isAbsolute(named) ? named : `/run/user/${process.getuid?.() ?? 0}`
+}
+
+/** Looks for the user's session: its directory is there and belongs to this user. */
+export async function checkSession(): Promise<Finding> {
+  const { uid, name } = await thisUser()
+  const directory = sessionDirectory()
+  const finding = { kind: 'session', name, optional: false } as const
+  const stats = await stat(directory).catch(() => undefined)
+  if (stats?.isDirectory() && stats.uid === uid)
+    return { ...finding, ok: true, sentence: `The user ${name} has a session (${directory}).` }
+  const what = stats ? `${directory} belongs to another` : `there is no ${directory}`
+  const sentence = `The user ${name} has no session: ${what}.`
+  return { ...finding, ok: false, sentence, mend: `sudo loginctl enable-linger ${name}` }
+}
