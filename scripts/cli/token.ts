@@ -1,5 +1,49 @@
+import { createHash, randomBytes } from 'node:crypto'
+import { mkdir, readFile } from 'node:fs/promises'
+import { parseArgs } from 'node:util'
+import { resolvePaths } from '../../core/config/paths.ts'
+import { routeTokensFile } from '../../core/http/route-tokens.ts'
+import { idPattern } from '../../core/lifecycle/contract-check.ts'
+import { writeWhole } from '../../core/write-whole.ts'
 import type { Installation } from './main.ts'
 
-export async function token(_args: string[], _installation: Installation): Promise<void> {
-  throw new Error('token is not built yet')
+/**
+ * Makes a token for a plugin's HTTP routes, in the place of the one before, or takes it away. The token alone goes to the standard
+ * output, once; its SHA-256 is what stays. A daemon that runs knows it at the next request.
+ */
+export async function token(args: string[], { root, commandName }: Installation): Promise<void> {
+  const { values, positionals } = parseArgs({ args, allowPositionals: true, options: { remove: { type: 'boolean' } } })
+  const [plugin = '', ...others] = positionals
+  if (!idPattern.test(plugin) || others.length > 0)
+    throw new Error(`Usage: ${commandName} token <plugin> [--remove], with the id of a plugin, such as metrics`)
+  const { dataDir } = resolvePaths(process.env, root)
+  const file = routeTokensFile(dataDir)
+  const hashes = await read(file)
+  const hadOne = hashes.delete(plugin)
+  const write = () => writeWhole(file, `${JSON.stringify(Object.fromEntries(hashes), undefined, 2)}\n`, { mode: 0o600 })
+
+  if (values.remove) {
+    if (!hadOne) throw new Error(`${plugin} has no token.`)
+    await write()
+    process.stdout.write(`The token of ${plugin} was taken away.\n`)
+    return
+  }
+  const made = randomBytes(32).toString('base64url')
+  hashes.set(plugin, createHash('sha256').update(made).digest('base64url'))
+  await mkdir(dataDir, { recursive: true, mode: 0o700 })
+  await write()
+  process.stdout.write(`${made}\n`)
+  process.stderr.write(`This token of ${plugin} is shown only now.${hadOne ? ' The one before it is void.' : ''}\n`)
+}
+
+async function read(file: string): Promise<Map<string, unknown>> {
+  const text = await readFile(file, 'utf8').catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT') return '{}'
+    throw error
+  })
+  try {
+    return new Map(Object.entries(JSON.parse(text) as Record<string, unknown>))
+  } catch {
+    throw new Error(`${file} is not valid JSON. Remove it; every token has to be made anew then.`)
+  }
 }
