@@ -117,7 +117,7 @@ export function compose(options: Options): DependencyContainer {
   make(Listener, () => new Listener(get(http).server))
   make(Control, () => new Control())
   make(Supervisor, () => {
-    const [hub, road, bus, sessions] = [get(Hub), get(Road), get(SystemBus), get(Sessions)]
+    const [hub, road, bus] = [get(Hub), get(Road), get(SystemBus)]
     const supervisor: Supervisor = new Supervisor({
       hub,
       road,

@@ -42,7 +42,7 @@ export function addPluginRoutes(app: FastifyInstance, parts: PluginRouteParts): 
       const query = Object.fromEntries(new URL(request.url, 'http://host').searchParams)
       const path = route.name.slice('GET '.length)
       const asked: RouteRequest = { path, query, caller: requester, signal: ended.signal }
-      request.raw.socket.once('close', () => ended.abort())
+      reply.raw.once('close', () => ended.abort())
       const work = Promise.resolve(route.handler(asked)) as Promise<RouteResponse>
       const { status = 200, type, body } = await within(work, answerMs, 'no answer in time')
       return await reply
@@ -52,7 +52,7 @@ export function addPluginRoutes(app: FastifyInstance, parts: PluginRouteParts): 
         .send(typeof body === 'string' ? body : Buffer.from(body))
     } catch (error) {
       request.log.error({ err: error, plugin: module.id, route: route.name }, 'a route failed')
-      return await refuse(reply, ended.signal.aborted ? 503 : 500, 'Something went wrong inside this module.')
+      return await refuse(reply, 500, 'Something went wrong inside this module.')
     } finally {
       ended.abort()
       atOnce--

@@ -155,7 +155,7 @@ export type Context<C extends Contract> = Owner &
     whileSubscribed(work: (watch: Watch<C>) => Release | void | Promise<Release | void>): void
     /** Runs for every new subscription, also the first, after its snapshots were sent. */
     onSubscribe(listener: () => void | Promise<void>): void
-    /** Answers an HTTP route of the contract. What is thrown is answered 500 and logged; after 10 s the answer is 503. */
+    /** Answers an HTTP route of the contract. What is thrown, or takes more than 10 s, is answered 500 and logged. */
     serve(route: RouteName<C>, handler: (request: RouteRequest) => RouteResponse | Promise<RouteResponse>): void
     /** What the plugin's drivers find when somebody asks what is missing, beside its `needs`. */
     diagnose(check: () => readonly Finding[] | Promise<readonly Finding[]>): void

@@ -126,3 +126,14 @@ void t.test('a change of the list counts for the next request', async (t) => {
   current = { ...settings, trustedProxies: ['127.0.0.0/8'] }
   t.equal(live.addressOf(forwarded), '203.0.113.7')
 })
+
+void t.test('remembers which names requests came for in vain: the last few, each with how often', (t) => {
+  const guarded = guard()
+  for (let i = 0; i < 20; i++) isServed(guarded, { host: `tunnel-${i}.example` })
+  for (const host of ['tunnel-15.example', 'not a host', 'localhost', 'pi.example']) isServed(guarded, { host })
+  const names = [...guarded.refusedHosts].map(([name, { count }]) => `${name} ${count}`)
+  const [thirteenth, ...later] = ['13', '14', '16', '17', '18', '19'].map((number) => `tunnel-${number}.example 1`)
+  t.notOk(names.includes(String(thirteenth)))
+  t.strictSame(names, [...later.slice(0, 5), 'tunnel-15.example 2', ' 1', 'pi.example 1'])
+  t.end()
+})

@@ -43,7 +43,7 @@ void t.test('a one-time link logs the local owner in, once', async (t) => {
     body: { success: false, error: (await post(host, { code })).body.error },
   })
   t.match((await post(host, { code })).body.error, /has been used/)
-  t.ok(host.log.some((line) => line.includes('logged in by one-time link') && line.includes('127.0.0.1')))
+  t.ok(host.log.some((line) => /"by":"link".*127\.0\.0\.1.*logged in/.test(line)))
   t.notOk(
     host.log.some((line) => line.includes(code) || line.includes(body.sessionToken)),
     'no secret in the log',
@@ -68,10 +68,10 @@ void t.test('the link is refused to whoever is not at the machine, and stands', 
   t.equal((await post(host, { code })).status, 200)
 })
 
-void t.test('wrong codes do not flood the audit', async (t) => {
+void t.test('wrong codes do not flood the log', async (t) => {
   const host = await startLab(t, [])
   for (let i = 0; i < 60; i++) await post(host, { code: `wrong ${i}` })
-  t.equal(host.log.filter((line) => line.includes('"refusal":"AUTH_INVALID"')).length, 30)
+  t.equal(host.log.filter((line) => line.includes('"code":"AUTH_INVALID"')).length, 30)
 })
 
 void t.test('the login page allows its own script and style and nothing else', async (t) => {
@@ -111,12 +111,15 @@ void t.test('/plugins is for those who are logged in', async (t) => {
   }
   t.match(await ask(), { status: 401, body: { success: false, code: 'AUTH_REQUIRED' }, challenge: 'Bearer' })
   t.match(await ask('Basic abc'), { status: 401, body: { code: 'AUTH_REQUIRED' } })
-  t.match(await ask('Bearer'), { status: 401, body: { code: 'AUTH_INVALID' } })
+  t.match(await ask('Bearer'), { status: 401, body: { code: 'AUTH_REQUIRED' } })
   t.match(await ask('Bearer wrong'), { status: 401, body: { code: 'SESSION_EXPIRED' } })
   for (const scheme of ['Bearer', 'bearer']) {
     const { status, body } = await ask(`${scheme} ${client.sessionToken}`)
     t.equal(status, 200)
-    t.match(body.plugins, [{ id: 'host', state: 'running' }])
+    t.match(
+      body.plugins.find(({ id }: Heard) => id === 'host'),
+      { state: 'running' },
+    )
     t.ok(body.boot.every(({ name, reason, ms }: Heard) => name && reason && ms >= 0))
   }
   await host.writeConfig('access', { users: {}, roles: {} })
