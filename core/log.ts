@@ -1,11 +1,14 @@
+import { Console } from 'node:console'
 import type { Writable } from 'node:stream'
 import { type Logger, pino } from 'pino'
 
-const redact = ['token', 'sessionToken', 'initData', 'password', 'pin', 'secret', 'authorization', 'cookie'].flatMap((key) => [
-  key,
-  `*.${key}`,
-  `*.*.${key}`,
+/** What bears one of these names is not logged. */
+export const secretNames: ReadonlySet<string> = new Set([
+  ...['token', 'sessionToken', 'initData', 'password', 'pin', 'secret', 'authorization', 'cookie'],
 ])
+const redact = [...secretNames].flatMap((key) => [key, `*.${key}`, `*.*.${key}`])
+const lineRate = { burst: 200, perSecond: 50 }
+const consoleText = 1000
 
 /** Makes text from outside harmless on a terminal and in a log line: control and invisible characters become escapes. */
 export function printable(text: string): string {
@@ -22,8 +25,61 @@ export function createLog(level: string, output: Writable & { isTTY?: boolean },
   )
 }
 
+/** Lets 200 lines pass at once and 50 a second on average. Then none for a second, and `tell` is called with how many that were. */
+export class LineLimit {
+  readonly #tell: (count: number) => void
+  #left = lineRate.burst
+  #at = performance.now()
+  #leftOut = 0
+  #pause: NodeJS.Timeout | undefined
+
+  constructor(tell: (count: number) => void) {
+    this.#tell = tell
+  }
+
+  admits(): boolean {
+    if (this.#pause === undefined) {
+      const now = performance.now()
+      this.#left = Math.min(lineRate.burst, this.#left + ((now - this.#at) / 1000) * lineRate.perSecond)
+      this.#at = now
+      if (this.#left >= 1) {
+        this.#left -= 1
+        return true
+      }
+      this.#pause = setTimeout(() => this.#resume(), 1000).unref()
+    }
+    this.#leftOut += 1
+    return false
+  }
+
+  #resume(): void {
+    const count = this.#leftOut
+    this.#pause = undefined
+    this.#leftOut = 0
+    this.#tell(count)
+  }
+}
+
+/**
+ * Makes `console` write to the log, as lines of the part `console`, of limited number and length: what plugins and libraries say
+ * there is in the same form as everything else. Returns what undoes it.
+ */
+export function captureConsole(log: Logger): () => void {
+  const own = log.child({ part: 'console' })
+  const limit = new LineLimit((count) => own.warn({ leftOut: count }, 'too much was written to the console; lines were left out'))
+  const stream = (level: 'info' | 'warn') => {
+    const write = (text: string) => {
+      if (limit.admits()) own[level]({}, text.length > consoleText ? `${text.slice(0, consoleText)}…` : text.trimEnd())
+    }
+    return { write } as unknown as Writable
+  }
+  const before = { ...console }
+  Object.assign(console, { ...new Console({ stdout: stream('info'), stderr: stream('warn'), ignoreErrors: false }) })
+  return () => void Object.assign(console, before)
+}
+
 /** JSON itself leaves invisible characters as they are. */
-function escaped(line: string): string {
+export function escaped(line: string): string {
   const shown = (unit: string) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`
   return line.replace(/[\x7f-\x9f\p{Cf}\u2028\u2029]/gu, (character) => character.split('').map(shown).join(''))
 }
@@ -35,13 +91,15 @@ function readable(line: string): string {
     msg = '',
     plugin = 'patchbay',
     err,
+    data,
     ...rest
-  } = JSON.parse(line) as Record<string, unknown> & { err?: { stack?: string } }
+  } = JSON.parse(line) as Record<string, unknown> & { err?: { stack?: unknown } }
   const name = pino.levels.labels[level as number] ?? ''
-  const fields = Object.entries(rest).map(
+  const said = typeof data === 'object' ? { ...rest, ...data } : { ...rest, ...(data !== undefined && { data }) }
+  const fields = Object.entries(said).map(
     ([key, value]) => ` ${key}=${typeof value === 'string' ? value : JSON.stringify(value)}`,
   )
-  const stack = err?.stack ? `\n${err.stack.split('\n').map(printable).join('\n')}` : ''
+  const stack = typeof err?.stack === 'string' ? `\n${err.stack.split('\n').map(printable).join('\n')}` : ''
   const clock = new Date(time as number).toTimeString().slice(0, 8)
   return `${clock} ${name.padEnd(5)} ${printable(`${String(plugin)}: ${String(msg)}${fields.join('')}`)}${stack}\n`
 }

@@ -1,6 +1,6 @@
 import { Writable } from 'node:stream'
 import t from 'tap'
-import { createLog, printable } from '../../core/log.ts'
+import { captureConsole, createLog, printable } from '../../core/log.ts'
 
 function record(isTTY: boolean, secret?: string) {
   const lines: string[] = []
@@ -49,6 +49,27 @@ void t.test('secrets are not written: neither under their names nor the one that
     t.match(lines[0], '[secret]')
   }
   t.end()
+})
+
+void t.test('what is written to the console becomes lines of the log, of limited length and number', async (t) => {
+  const { lines, log } = record(false)
+  const release = captureConsole(log)
+  t.teardown(release)
+  console.log('on %s', 'lamp', { led: 'ACT' }, evil)
+  console.error(new Error('no lamp'))
+  console.table([{ a: 1 }])
+  console.info('x'.repeat(5000))
+  const parsed = lines.map((line) => JSON.parse(line) as { level: number; part: string; msg: string })
+  t.match(parsed[0], { level: 30, part: 'console', msg: `on lamp { led: 'ACT' } ${evil}` })
+  t.match(parsed[1], { level: 40, part: 'console', msg: /^Error: no lamp\n {4}at / })
+  t.match(parsed[2], { msg: /│ a │/ })
+  t.equal(parsed[3]?.msg.length, 1001)
+  t.equal(lines.length, 4)
+  for (let nth = 0; nth < 1000; nth++) console.log(nth)
+  release()
+  t.ok(lines.length >= 200 && lines.length < 300, `${lines.length} of 1004 were written`)
+  console.debug('# not in the log')
+  t.notMatch(lines.at(-1), 'not in the log')
 })
 
 void t.test('printable leaves text as it is but for what is not seen', (t) => {
