@@ -1,5 +1,5 @@
 import { coreCodes } from '../wire/errors.ts'
-import { asObject, below, type Check, list, must, object, oneOf, record, succeeds, text, whole } from './checks.ts'
+import { asObject, below, type Check, isObject, list, must, object, oneOf, record, succeeds, text, whole } from './checks.ts'
 import { Problem } from './problem.ts'
 import { schemaCheck } from './schema-check.ts'
 
@@ -36,7 +36,7 @@ const groupName = text(/^[a-z_][a-z0-9_-]{0,31}$/, 'the name of a group')
 
 const services = record(64, busName, object({ package: debianPackage, unit: systemdUnit, optional: flag }))
 const needs = object({
-  dbus: (value, at) => (Array.isArray(value) ? list(64, busName) : services)(value, at),
+  dbus: (value, at) => (isObject(value) ? services : list(64, busName))(value, at),
   tools: record(64, program, object({ package: debianPackage, optional: flag, version }, 'package')),
   devices: list(64, device),
   session: oneOf(true),

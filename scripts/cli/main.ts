@@ -18,6 +18,7 @@ const commands: Readonly<Record<string, () => Promise<Command>>> = {
   plugins: async () => (await import('./plugins.ts')).plugins,
   sessions: async () => (await import('./sessions.ts')).sessions,
   access: async () => (await import('./access.ts')).access,
+  config: async () => (await import('./config.ts')).config,
   token: async () => (await import('./token.ts')).token,
   types: async () => (await import('./types.ts')).types,
   contract: async () => (await import('./contract.ts')).contract,
@@ -36,6 +37,7 @@ const usage = `Usage: patchbay <command>
   access list                      who may enter, and as what
   access add <telegram id> [role]  let somebody in: owner, operator (default), viewer, or a role of access.json
   access remove <telegram id>      take somebody off the list
+  config get|set|unset <key>       a setting of host.json or plugins.json, such as publicUrl or plugins.wifi.enabled
   token <plugin> [--remove]        make a token for a plugin's HTTP routes, such as metrics, for a program that cannot log in
   types [--output <file>]          TypeScript types of every command and event, for socket.io-client
   contract <module.js>             print the contract that a module exports, as contract.json wants it
