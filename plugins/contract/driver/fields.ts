@@ -1,0 +1,116 @@
+import { isObject, propertiesOf, requiredOf, type Schema } from './schema.ts'
+
+/** A row of the table that explains a value. */
+export interface Field {
+  /** Such as `disk[].size`; empty for the value itself. */
+  readonly path: string
+  readonly type: string
+  readonly required: boolean
+  readonly limits: readonly string[]
+  readonly description: string | undefined
+}
+
+const maxFields = 200
+const maxDepth = 8
+const maxChoices = 24
+const maxText = 500
+
+/** What a schema without references says, a row for each field. `more` if not all are there. */
+export function fieldsOf(schema: Schema): { fields: readonly Field[]; more: boolean } {
+  const fields: Field[] = []
+  let more = false
+  const visit = (schema: Schema, path: string, required: boolean, depth: number): void => {
+    if (fields.length >= maxFields || depth > maxDepth) {
+      more = true
+      return
+    }
+    const isPlainObject = isObject(schema) && schema.type === 'object' && schema.description === undefined
+    if (path !== '' || !isPlainObject) fields.push({ path, type: typeOf(schema), required, ...notes(schema) })
+    for (const [below, child, isRequired] of children(schema))
+      visit(child, `${path}${path && !below.startsWith('[') ? '.' : ''}${below}`, isRequired, depth + 1)
+  }
+  visit(schema, '', true, 0)
+  return { fields, more }
+}
+
+/** Those that tell more than their parent's type does. */
+function children(schema: Schema): Array<readonly [string, Schema, boolean]> {
+  if (!isObject(schema)) return []
+  const required = new Set(requiredOf(schema))
+  const own = Object.entries(propertiesOf(schema)).map(([name, child]) => [name, child, required.has(name)] as const)
+  const values = isObject(schema.additionalProperties) ? [['<name>', schema.additionalProperties, false] as const] : []
+  const patterns = isObject(schema.patternProperties) ? Object.entries(schema.patternProperties as Record<string, Schema>) : []
+  const matching = patterns.map(([pattern, child]) => [`/${pattern}/`, child, false] as const)
+  const items = isObject(schema.items)
+    ? children(schema.items).map(([name, child, is]) => [`[].${name}`, child, is] as const)
+    : []
+  return [...own, ...values, ...matching, ...items, ...alternatives(schema).flatMap(children)]
+}
+
+function alternatives(schema: Schema): Schema[] {
+  if (!isObject(schema)) return []
+  return ['anyOf', 'oneOf', 'allOf'].flatMap((keyword) => (Array.isArray(schema[keyword]) ? (schema[keyword] as Schema[]) : []))
+}
+
+/** A type as a person writes it, such as `number | null` or `"on" | "off"`. */
+export function typeOf(schema: Schema): string {
+  return cut(describe(schema, 0))
+}
+
+function describe(schema: Schema, depth: number): string {
+  if (!isObject(schema)) return schema ? 'anything' : 'nothing'
+  if (depth > maxDepth) return '…'
+  if ('const' in schema) return JSON.stringify(schema.const)
+  if (Array.isArray(schema.enum)) return choices(schema.enum.map((value) => JSON.stringify(value)))
+  const { allOf, items, type } = schema
+  const choice = Array.isArray(allOf) ? allOf : alternatives(schema)
+  if (choice.length > 0) {
+    const types = [...new Set((choice as Schema[]).map((one) => describe(one, depth + 1)))]
+    return Array.isArray(allOf) ? types.join(' & ') : choices(types)
+  }
+  if (type === 'array' && Array.isArray(items))
+    return `[${(items as Schema[]).map((item) => describe(item, depth + 1)).join(', ')}]`
+  if (type === 'array') {
+    const item = describe(items === undefined ? true : (items as Schema), depth + 1)
+    return /[ &|]/.test(item) ? `(${item})[]` : `${item}[]`
+  }
+  return Array.isArray(type) ? choices(type.map(String)) : String(type ?? ('properties' in schema ? 'object' : 'anything'))
+}
+
+function choices(types: readonly string[]): string {
+  const shown = types.slice(0, maxChoices).join(' | ')
+  return types.length > maxChoices ? `${shown} | … (${types.length} in all)` : shown
+}
+
+/** A limit as a sentence part; `x` is its value. */
+const limits: Readonly<Record<string, (x: string) => string>> = {
+  minLength: (x) => `at least ${x} characters`,
+  maxLength: (x) => `at most ${x} characters`,
+  pattern: (x) => `matches ${x}`,
+  minimum: (x) => `≥ ${x}`,
+  maximum: (x) => `≤ ${x}`,
+  exclusiveMinimum: (x) => `> ${x}`,
+  exclusiveMaximum: (x) => `< ${x}`,
+  multipleOf: (x) => `a multiple of ${x}`,
+  minItems: (x) => `at least ${x} items`,
+  maxItems: (x) => `at most ${x} items`,
+  minProperties: (x) => `at least ${x} fields`,
+  maxProperties: (x) => `at most ${x} fields`,
+  default: (x) => `default ${x}`,
+}
+
+function notes(schema: Schema): Pick<Field, 'limits' | 'description'> {
+  if (!isObject(schema)) return { limits: [], description: undefined }
+  const said = Object.entries(limits).flatMap(([keyword, say]) => {
+    const value = schema[keyword]
+    return value === undefined ? [] : [say(cut(typeof value === 'string' ? value : JSON.stringify(value)))]
+  })
+  if (schema.uniqueItems === true) said.push('no item twice')
+  if (schema.additionalProperties === false) said.push('no other fields')
+  const { description } = schema
+  return { limits: said, description: description === undefined ? undefined : cut(String(description)) }
+}
+
+function cut(text: string): string {
+  return text.length > maxText ? `${text.slice(0, maxText)}…` : text
+}

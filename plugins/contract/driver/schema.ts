@@ -1,0 +1,112 @@
+/** A JSON Schema as contracts have it: `$ref` names only definitions of the same schema, and none refers to itself. */
+export type Schema = boolean | { readonly [keyword: string]: unknown }
+
+/** The keywords that contracts may use, by what they hold. */
+const byContent = {
+  plain: 'type required minItems maxItems uniqueItems minLength maxLength pattern minimum maximum exclusiveMinimum',
+  more: 'exclusiveMaximum multipleOf minProperties maxProperties title description',
+  data: 'enum const default examples',
+  schema: 'additionalProperties additionalItems not propertyNames contains if then else items',
+  schemas: 'anyOf oneOf allOf items',
+  named: 'properties patternProperties',
+}
+const keywords = new Map(
+  Object.entries(byContent).flatMap(([kind, names]) => names.split(' ').map((name) => [`${name} ${kind === 'schemas'}`, kind])),
+)
+const annotations = new Set(['title', 'description', 'default', 'examples'])
+
+/**
+ * Copies a schema with every `$ref` replaced by what `refer` makes of the definition's name. Leaves out definitions, keywords
+ * that contracts do not have, and values that hold a `$ref` of their own, which readers of documents would follow.
+ */
+export function rebuild(schema: unknown, refer: (name: string) => Schema): Schema {
+  if (!isObject(schema)) return schema !== false
+  const copied = Object.entries(schema).flatMap(([keyword, value]) => {
+    const kind = keywords.get(`${keyword} ${Array.isArray(value)}`) ?? keywords.get(`${keyword} false`)
+    const copy = kind && copyOf(kind, value, refer)
+    return copy === undefined ? [] : [[keyword, copy] as const]
+  })
+  const rest: Record<string, unknown> = Object.fromEntries(copied)
+  const [, name] = /^#\/\$defs\/(.+)$/.exec(String(schema.$ref)) ?? []
+  if (name === undefined) return rest
+  const referred = refer(name)
+  if (Object.keys(rest).length === 0) return referred
+  if (isObject(referred) && !('$ref' in referred) && Object.keys(rest).every((keyword) => annotations.has(keyword)))
+    return { ...referred, ...rest }
+  return { ...rest, allOf: [referred, ...(Array.isArray(rest.allOf) ? (rest.allOf as Schema[]) : [])] }
+}
+
+function copyOf(kind: string, value: unknown, refer: (name: string) => Schema): unknown {
+  if (kind === 'schema') return rebuild(value, refer)
+  if (kind === 'schemas') return (value as unknown[]).map((item) => rebuild(item, refer))
+  if (kind === 'named') return namedCopies(value as object, refer)
+  return kind === 'data' && holdsReference(value) ? undefined : value
+}
+
+/** Without properties that readers of documents, the official one too, take for something else and stumble over. */
+function namedCopies(schemas: object, refer: (name: string) => Schema): object {
+  const kept = Object.entries(schemas).filter(([name]) => name !== '__proto__' && name !== '$ref')
+  return Object.fromEntries(kept.map(([name, item]) => [name, rebuild(item, refer)]))
+}
+
+function holdsReference(value: unknown): boolean {
+  return typeof value === 'object' && value !== null && ('$ref' in value || Object.values(value).some(holdsReference))
+}
+
+/** A schema's definitions, by name. */
+function definitionsOf(schema: unknown): ReadonlyMap<string, unknown> {
+  return new Map(isObject(schema) && isObject(schema.$defs) ? Object.entries(schema.$defs) : [])
+}
+
+/** Characters that definitions may add to a schema that is shown in one piece. */
+const maxExpansion = 256 * 1024
+
+/** The schema in one piece: every `$ref` is replaced by what it refers to. One that would become huge is cut. */
+export function expand(schema: unknown): Schema {
+  const definitions = definitionsOf(schema)
+  let size = 0
+  const refer = (name: string): Schema => {
+    const definition = definitions.get(name)
+    size += JSON.stringify(definition ?? null).length
+    return size > maxExpansion ? { description: '(Too large to be shown.)' } : rebuild(definition, refer)
+  }
+  return rebuild(schema, refer)
+}
+
+/** The schema as part of a larger document, at this JSON pointer in it. Always an object, as AsyncAPI wants it. */
+export function embed(schema: unknown, pointer: string): Schema & object {
+  // The prefix keeps names such as `__proto__` from readers that are not prepared for them.
+  const refer = (name: string): Schema => ({ $ref: `#${pointer}/definitions/def.${name}` })
+  const whole = rebuild(schema, refer)
+  if (!isObject(whole)) return whole ? {} : { not: {} }
+  const definitions = [...definitionsOf(schema)].map(([name, definition]) => [`def.${name}`, rebuild(definition, refer)])
+  return definitions.length > 0 ? { ...whole, definitions: Object.fromEntries(definitions) } : whole
+}
+
+/** The same objects with `success: true` in them. */
+export function withSuccess(result: Schema): Schema {
+  if (!isObject(result)) return withSuccess({})
+  const members = ['anyOf', 'oneOf', 'allOf'].flatMap((keyword) => {
+    const schemas = result[keyword]
+    return Array.isArray(schemas) ? [[keyword, (schemas as Schema[]).map(withSuccess)]] : []
+  })
+  return {
+    ...result,
+    ...Object.fromEntries(members),
+    type: 'object',
+    properties: { ...propertiesOf(result), success: { const: true } },
+    required: [...requiredOf(result).filter((name) => name !== 'success'), 'success'],
+  }
+}
+
+export function propertiesOf(schema: Schema): Readonly<Record<string, Schema>> {
+  return isObject(schema) && isObject(schema.properties) ? (schema.properties as Record<string, Schema>) : {}
+}
+
+export function requiredOf(schema: Schema): readonly string[] {
+  return isObject(schema) && Array.isArray(schema.required) ? (schema.required as string[]) : []
+}
+
+export function isObject(value: unknown): value is { readonly [key: string]: unknown } {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}
