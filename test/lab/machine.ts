@@ -1,0 +1,176 @@
+// The lab machine, as tests see it: a Debian under QEMU, driven from outside.
+import { type ChildProcess, execFile, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { cp, mkdtemp, rm, stat, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import type { Duplex } from 'node:stream'
+import { promisify } from 'node:util'
+import { Agent, Monitor, type Result } from './channels.ts'
+
+const execute = promisify(execFile)
+
+export interface Machine {
+  /**
+   * Runs a bash script inside, as root or another user, without a terminal. Daemons that it leaves behind go on.
+   * Rejects when it takes longer than `timeoutMs` (default 60 s; it is ended then), and when the machine goes down meanwhile.
+   */
+  run(script: string, options?: { timeoutMs?: number; user?: string }): Promise<Result>
+  /** Ports of 127.0.0.1 here, by the port inside. A connection arrives there from 10.0.2.2, on eth0 (10.0.2.15). */
+  readonly ports: ReadonlyMap<number, number>
+  /** Copies a file or a directory in, as root's; `to` is what it is called there. Its directory is made. */
+  put(from: string, to: string): Promise<void>
+  /** A command for QEMU's monitor, as at its prompt; resolves with what it prints. */
+  monitor(command: string): Promise<string>
+  /** The system journal, of this boot. */
+  journal(): Promise<string>
+  /** Resolves when the machine has booted once more than this function, or `bootMachine`, has told of before. */
+  rebooted(): Promise<void>
+  /** Resolves when the machine has switched itself off. Nothing can be asked of it any more. */
+  poweredOff(): Promise<void>
+  stop(): Promise<void>
+}
+
+/** What is used of a test: tap's `t`, of a file or a single test. */
+interface Tester {
+  teardown(handler: () => Promise<void>): void
+  passing(): boolean
+  comment(...text: unknown[]): void
+}
+
+const bootTimeoutMs = 240_000
+
+/**
+ * Boots a machine of the test's own; resolves when its services are up. It ends with the test, and with the process whatever
+ * happens. When the test has failed its journal is printed. `hardware` plugs in what guest/hardware.sh lists.
+ */
+export async function bootMachine(t: Tester, options: { ports?: number[]; hardware?: boolean } = {}): Promise<Machine> {
+  const work = await mkdtemp(join(tmpdir(), 'patchbay-lab-'))
+  const machine = new Emulated(work, options.ports ?? [], options.hardware ?? false)
+  t.teardown(async () => {
+    if (!t.passing()) t.comment(await machine.lastWords())
+    await machine.stop()
+    await rm(work, { recursive: true })
+  })
+  await machine.rebooted()
+  await machine.findPorts()
+  return machine
+}
+
+class Emulated implements Machine {
+  readonly ports = new Map<number, number>()
+  readonly #work: string
+  readonly #emulator: ChildProcess
+  readonly #ended: Promise<unknown>
+  readonly #agent: Agent
+  readonly #monitor: Monitor
+  #console = ''
+  #gone = false
+  #jobs = 0
+  #boots = 0
+  #told = 0
+
+  constructor(work: string, ports: number[], hardware: boolean) {
+    this.#work = work
+    const boot = join(import.meta.dirname, 'boot.sh')
+    const args = ['--driven', work, ...(hardware ? ['--hardware'] : []), ...ports.map(String)]
+    // The kernel ends the emulator with this process, also when that is killed.
+    this.#emulator = spawn('setpriv', ['--pdeathsig', 'KILL', boot, ...args], {
+      stdio: ['ignore', 'pipe', 'pipe', 'pipe', 'pipe'],
+      env: { ...process.env, LAB_NODE: process.execPath },
+    })
+    this.#agent = new Agent(this.#emulator.stdio[3] as Duplex)
+    this.#monitor = new Monitor(this.#emulator.stdio[4] as Duplex)
+    this.#agent.on('up', () => {
+      this.#boots++
+    })
+    for (const stream of [this.#emulator.stdout, this.#emulator.stderr])
+      stream?.on('data', (text: Buffer) => {
+        this.#console = `${this.#console}${text}`.slice(-20_000)
+      })
+    this.#ended = once(this.#emulator, 'close').then(() => {
+      this.#gone = true
+      const why = `The lab machine is off. Its console said last:\n${this.#console.slice(-4000)}`
+      this.#agent.lost(why)
+      this.#monitor.lost(why)
+    })
+  }
+
+  async run(script: string, { timeoutMs = 60_000, user = 'root' } = {}): Promise<Result> {
+    if (this.#gone) throw new Error('The lab machine is off.')
+    if (!/^[a-z_][a-z0-9_-]*$/.test(user)) throw new Error(`${user} is no user name.`)
+    const id = String(++this.#jobs)
+    await writeFile(join(this.#work, 'share/jobs', `${id}.sh`), script)
+    const started = Date.now()
+    const late = () => `The script took longer than ${timeoutMs} ms in the lab machine:\n${script}`
+    let silent: NodeJS.Timeout | undefined
+    const silence = new Promise<never>((_resolve, reject) => {
+      silent = setTimeout(() => reject(new Error(late())), timeoutMs + 15_000)
+    })
+    try {
+      const result = await Promise.race([this.#agent.run(id, timeoutMs / 1000, user), silence])
+      if (Date.now() - started >= timeoutMs && [124, 137].includes(result.code))
+        throw new Error(`${late()}\nIt had said:\n${result.output.slice(-4000)}`)
+      return result
+    } finally {
+      clearTimeout(silent)
+    }
+  }
+
+  async put(from: string, to: string): Promise<void> {
+    const id = String(++this.#jobs)
+    const there = join(this.#work, 'share/jobs', id)
+    const directory = (await stat(from)).isDirectory()
+    // As one file: many small ones take long to read through the emulator.
+    if (directory) await execute('tar', ['--owner=0', '--group=0', '--mode=go-w', '-C', from, '-cf', there, '.'])
+    else await cp(from, there)
+    const unpack = directory ? 'mkdir -p "$to"; tar -C "$to" -xf "$from"' : 'mkdir -p "$(dirname "$to")"; cp "$from" "$to"'
+    const { code, output } = await this.run(`set -e; from=/host/jobs/${id} to=${quoted(to)}\n${unpack}`, { timeoutMs: 120_000 })
+    await rm(there)
+    if (code !== 0) throw new Error(`${from} was not copied to ${to}: ${output}`)
+  }
+
+  monitor(command: string): Promise<string> {
+    return this.#monitor.command(command)
+  }
+
+  async journal(): Promise<string> {
+    return (await this.run('journalctl --boot --no-pager --output=short-precise')).output
+  }
+
+  async rebooted(): Promise<void> {
+    const signal = AbortSignal.timeout(bootTimeoutMs)
+    while (this.#boots <= this.#told) {
+      const off = this.#ended.then(() => Promise.reject(new Error(`The lab machine did not boot.\n${this.#console}`)))
+      await Promise.race([once(this.#agent, 'up', { signal }), off])
+    }
+    this.#told = this.#boots
+    await this.run('systemctl is-system-running --wait', { timeoutMs: bootTimeoutMs })
+  }
+
+  async findPorts(): Promise<void> {
+    const forward = /TCP\[HOST_FORWARD\]\s+\S+\s+127\.0\.0\.1\s+(\d+)\s+\S+\s+(\d+)/g
+    for (const [, here, inside] of (await this.monitor('info usernet')).matchAll(forward))
+      this.ports.set(Number(inside), Number(here))
+  }
+
+  async poweredOff(): Promise<void> {
+    await this.#ended
+  }
+
+  async stop(): Promise<void> {
+    this.#emulator.kill('SIGKILL')
+    await this.#ended
+  }
+
+  /** What helps to understand a failure. */
+  async lastWords(): Promise<string> {
+    const lines = await this.journal().then(
+      (journal) => journal.trimEnd().split('\n').slice(-400),
+      (error: Error) => [error.message, this.#console],
+    )
+    return `the lab machine's journal:\n${lines.join('\n')}`
+  }
+}
+
+const quoted = (text: string) => `'${text.replaceAll("'", `'\\''`)}'`

@@ -1,0 +1,32 @@
+// Patchbay as it is in this working tree, for the lab machine.
+import { execFile } from 'node:child_process'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
+import type { Machine } from './machine.ts'
+
+const execute = promisify(execFile)
+const root = join(import.meta.dirname, '../..')
+
+/** Where the checkout lies inside. */
+export const checkout = '/root/patchbay'
+
+/**
+ * Puts a checkout into the machine, with `dist/` built before and the packages that Patchbay needs when it runs: what is there
+ * when somebody has run `npm ci --omit=dev` and the build. Nothing more is to be had inside, where there is no network.
+ */
+export async function putPatchbay(machine: Machine): Promise<void> {
+  const directory = await mkdtemp(join(tmpdir(), 'patchbay-checkout-'))
+  try {
+    // The words of the script that are not fixed come as arguments.
+    const pack = `cd "$1"; { git ls-files -z --cached --others --exclude-standard; git ls-files -z --deleted >"$2/deleted"
+      find dist $(npm ls --omit=dev --all --parseable | tail -n +2 | sed "s#^$1/##") -type f -print0; } >"$2/all"
+      sort -zu "$2/all" | comm -z -23 - <(sort -zu "$2/deleted") >"$2/files"
+      tar --null --files-from="$2/files" --create | { mkdir "$2/tree"; tar -C "$2/tree" --extract; }`
+    await execute('bash', ['-euo', 'pipefail', '-c', pack, 'pack', root, directory])
+    await machine.put(join(directory, 'tree'), checkout)
+  } finally {
+    await rm(directory, { recursive: true })
+  }
+}
