@@ -1,12 +1,15 @@
 import assert from 'node:assert/strict'
-import { cp, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { basename, join } from 'node:path'
 import { pathToFileURL } from 'node:url'
-import type { Contract, ContractGroup } from '../plugin/contract.ts'
+import { askDaemon } from '../http/control.ts'
+import type { Contract } from '../plugin/contract.ts'
+import type { Diagnosis } from '../plugin/host-control.ts'
 import { loadValidator, schemaCheck } from '../wire/validate.ts'
-import { startTestHost, type TestClient, type TestHost } from './host.ts'
+import { copyPackage, startTestHost, type TestClient, type TestHost } from './host.ts'
 import { LeakWatch } from './leaks.ts'
+import { routePath, undeclaredCodes, unnamedInReadme } from './package-checks.ts'
 
 /** What `conformance` needs of a test framework; tap's and node:test's `t` both have it. */
 export interface Tester {
@@ -39,6 +42,9 @@ const nonsense: readonly unknown[] = [
 /** Each may subscribe 240 times in 10 s, so together they may do it a thousand times without waiting. */
 const users = 5
 const cycles = 1000
+/** What the host logs when a plugin says what it did not declare. */
+const breach =
+  /does not fit its contract|answered what its contract does not say|has no (event|command|route|error code|namespace) \\?"/
 
 /**
  * What every plugin must hold, in Patchbay and elsewhere, as tests of `t`; on a host of their own, in this process. What the
@@ -46,13 +52,8 @@ const cycles = 1000
  */
 export async function conformance(t: Tester, { dir, builtin = false, settings }: ConformanceOptions): Promise<void> {
   const contract = JSON.parse(await readFile(join(dir, 'contract.json'), 'utf8')) as Contract
-  const { id, errors = {}, needs = {} } = contract
-  const groups: ContractGroup[] = [contract, ...Object.values(contract.namespaces ?? {})]
-  const commands = Object.entries(
-    Object.assign({}, ...groups.map((group) => group.commands)) as NonNullable<Contract['commands']>,
-  )
+  const { id, needs = {} } = contract
   const mainCommands = Object.keys(contract.commands ?? {})
-  const events = groups.flatMap((group) => Object.keys(group.events ?? {}))
   const isHost = id === 'host'
 
   const withHost = async (body: (host: TestHost, owner: TestClient, place: string) => Promise<void>) => {
@@ -62,16 +63,20 @@ export async function conformance(t: Tester, { dir, builtin = false, settings }:
       const { state, reason } = await host.reached(id, 'running', 'unavailable', 'failed')
       assert.equal(state, 'running', `it is ${state}: ${reason}`)
       await body(host, await host.client('owner'), builtin ? dir : join(host.pluginDir, basename(dir)))
+      const broken = host.log.find((line) => breach.test(line))
+      assert.equal(broken, undefined, 'it does what its contract does not say')
     } finally {
       await host.stop()
     }
   }
 
-  await t.test(`${id}: its README names every command, event and error code`, async () => {
+  await t.test(`${id}: its README names every command, event, error code and route`, async () => {
     const readme = await readFile(join(dir, 'README.md'), 'utf8')
-    const names = [...commands.map(([name]) => name), ...events, ...Object.keys(errors)]
-    const unnamed = names.filter((name) => !readme.includes(`\`${name}\``))
-    assert.deepEqual(unnamed, [], 'not in the README, or not as `code`')
+    assert.deepEqual(unnamedInReadme(contract, readme), [], 'not in the README, or not as `code`')
+  })
+
+  await t.test(`${id}: every error code that it hands out is declared`, async () => {
+    assert.deepEqual(await undeclaredCodes(dir, contract), [], 'not in the "errors" of its contract')
   })
 
   await t.test(`${id}: its contract.json is what its code declares`, async () => {
@@ -129,19 +134,50 @@ export async function conformance(t: Tester, { dir, builtin = false, settings }:
     })
   })
 
+  await t.test(`${id}: answers its HTTP routes, and only those who may ask`, async () => {
+    const routes = Object.keys(contract.routes ?? {})
+    if (routes.length === 0) return
+    await withHost(async (host, owner) => {
+      for (const route of routes) {
+        const url = new URL(routePath(id, route), host.url)
+        const answer = await fetch(url, { headers: { authorization: `Bearer ${owner.sessionToken}` } })
+        assert.ok(answer.status < 500, `${route} is answered ${answer.status}: ${await answer.text()}`)
+        assert.notEqual(answer.status, 404, `${route} is not found`)
+        const stranger = await fetch(url)
+        await stranger.body?.cancel()
+        assert.equal(stranger.status, 401, `${route} answers a stranger ${stranger.status}`)
+      }
+    })
+  })
+
+  await t.test(`${id}: what it finds is told in a sentence, and how to mend it in one line`, async () => {
+    await withHost(async (host) => {
+      const { plugins = [] } = (await askDaemon(host.dataDir, { command: 'doctor' })) as { plugins?: Diagnosis[] }
+      for (const { kind, name, ok, sentence, mend } of plugins.find((plugin) => plugin.id === id)?.findings ?? []) {
+        assert.match(sentence, /^.+[.!?]$/s, `${kind} ${name}: "${sentence}" is no sentence`)
+        assert.match(mend ?? '', /^[^\n]*$/, `${kind} ${name}: the command to paste has more than one line`)
+        // No command plugs a device in.
+        assert.ok(ok || mend || kind === 'device', `${kind} ${name}: no command mends it`)
+      }
+    })
+  })
+
   await t.test(`${id}: a missing dependency makes it unavailable, with a reason`, async () => {
     const copy = await mkdtemp(join(tmpdir(), 'patchbay-needy-'))
     try {
+      const services = Array.isArray(needs.dbus)
+        ? needs.dbus
+        : Object.entries(needs.dbus ?? {}).flatMap(([name, { optional }]) => (optional ? [] : [name]))
       // Capabilities are left out: that of the host is not for copies. No code of it runs.
       const tools = { ...needs.tools, 'patchbay-no-such-tool': { package: 'no-such-package' } }
-      await cp(dir, join(copy, 'needy'), { recursive: true })
+      await copyPackage(dir, join(copy, 'needy'))
       await writeFile(join(copy, 'needy', 'contract.json'), JSON.stringify({ id: 'needy', needs: { ...needs, tools } }))
       const plugins = [...(builtin ? [] : [dir]), join(copy, 'needy')]
       const builtins = builtin ? [id] : []
       const host = await startTestHost({ builtins, plugins, busAddress: 'unix:path=/nonexistent/bus' })
       try {
         const { reason = '' } = await host.reached('needy', 'unavailable')
-        for (const name of ['patchbay-no-such-tool', ...(needs.dbus ?? [])]) assert.ok(reason.includes(name), reason)
+        for (const name of ['patchbay-no-such-tool', ...services]) assert.ok(reason.includes(name), reason)
         const itself = await host.reached(id, 'running', 'unavailable', 'failed')
         assert.notEqual(itself.state, 'failed', `without a system bus it fails: ${itself.reason}`)
       } finally {

@@ -9,64 +9,21 @@ import { io, type Socket } from 'socket.io-client'
 import { Config } from '../config/config.ts'
 import { Host } from '../host.ts'
 import { createLog } from '../log.ts'
-import type { PluginStatus } from '../plugin/host-control.ts'
 import { signedInitData } from './init-data.ts'
+import type * as Exported from './types.ts'
+import type { Answer, TestHostOptions } from './types.ts'
 
-export interface TestHostOptions {
-  /** Directories of plugin packages under test; each is copied, switched on and runs as a third party's. */
-  readonly plugins?: readonly string[]
-  /** Ids of plugins that come with Patchbay to switch on. `host` always is. */
-  readonly builtins?: readonly string[]
-  /** `settings` in plugins.json, by plugin id. */
-  readonly settings?: Readonly<Record<string, object>>
-  /** Content of host.json; the port is a free one. */
-  readonly host?: object
-  /** Deadlines of plugins and the first pause before one that failed is tried again, in milliseconds, where the usual are too long. */
-  readonly pace?: { readonly startMs?: number; readonly stopMs?: number; readonly quitMs?: number; readonly retryMs?: number }
-  /** Another system bus than the machine's, such as `unix:path=/tmp/bus`. */
-  readonly busAddress?: string
-  /** Roles in access.json beside the built-in ones. */
-  readonly roles?: Readonly<Record<string, readonly string[]>>
-}
+export type { TestHostOptions } from './types.ts'
 
-export interface Answer {
-  readonly success: boolean
-  readonly code?: string
-  readonly error?: string
-  readonly [field: string]: unknown
-}
-
-/** A client that is logged in. */
-export interface TestClient {
+/** Inside this repository it is the socket itself. */
+export interface TestClient extends Exported.TestClient {
   readonly socket: Socket
-  readonly sessionToken: string
-  /** Sends a command and resolves with its ack. */
-  ask(command: string, payload?: unknown): Promise<Answer>
-  /** Resolves with the next value of an event, or of one that fits. */
-  next<T = unknown>(event: string, fits?: (value: T) => boolean): Promise<T>
 }
 
-/** A real host on a free port of 127.0.0.1, with configuration and data in a directory of its own. */
-export interface TestHost {
-  readonly url: string
+/** Inside this repository with the host itself. */
+export interface TestHost extends Exported.TestHost {
   readonly host: Host
-  readonly configDir: string
-  readonly dataDir: string
-  /** Where a plugin package can be dropped in. */
-  readonly pluginDir: string
-  readonly botToken: string
-  /** What the host has logged, as JSON lines. */
-  readonly log: readonly string[]
-  /** Connects a user who has this role, with init data that is really signed. Each call is another user unless `id` says who. */
   client(role?: string, id?: number): Promise<TestClient>
-  /** Init data as Telegram would sign it for the test's bot. */
-  initData(id: number, fields?: Readonly<Record<string, string>>): string
-  /** Puts a user on the access list without connecting. */
-  allow(id: number, role: string): Promise<void>
-  writeConfig(file: 'plugins' | 'access' | 'host', content: object): Promise<void>
-  /** Resolves with a plugin's status as soon as it is in one of these states. */
-  reached(id: string, ...states: Array<PluginStatus['state']>): Promise<PluginStatus>
-  stop(): Promise<void>
 }
 
 const here = (path: string) => new URL(path, import.meta.url)
@@ -92,7 +49,7 @@ export async function startTestHost(options: TestHostOptions = {}): Promise<Test
     { enabled: options.builtins?.includes(id) ?? false, ...(options.settings?.[id] && { settings: options.settings[id] }) },
   ])
   for (const source of options.plugins ?? []) {
-    await cp(source, join(pluginDir, basename(source)), { recursive: true })
+    await copyPackage(source, join(pluginDir, basename(source)))
     const { id } = JSON.parse(await readFile(join(source, 'contract.json'), 'utf8')) as { id: string }
     entries.push([id, { enabled: true, ...(options.settings?.[id] && { settings: options.settings[id] }) }])
   }
@@ -151,6 +108,8 @@ export async function startTestHost(options: TestHostOptions = {}): Promise<Test
     initData,
     allow,
     reached,
+    status: () => host.status(),
+    subscribers: (id) => host.subscriberCount(id),
     writeConfig,
     async client(role = 'owner', id = nextUser++) {
       await allow(id, role)
@@ -164,6 +123,15 @@ export async function startTestHost(options: TestHostOptions = {}): Promise<Test
       await rm(dir, { recursive: true, force: true })
     },
   }
+}
+
+/**
+ * Copies a package as its author would hand it out: without `.git`, and with `node_modules` only if it needs some to run.
+ */
+export async function copyPackage(source: string, target: string): Promise<void> {
+  const { dependencies = {} } = JSON.parse(await readFile(join(source, 'package.json'), 'utf8')) as { dependencies?: object }
+  const left = ['.git', ...(Object.keys(dependencies).length > 0 ? [] : ['node_modules'])]
+  await cp(source, target, { recursive: true, filter: (path) => path === source || !left.includes(basename(path)) })
 }
 
 /** Waits for `auth:success`. Rejects with what the host refused. */

@@ -58,6 +58,19 @@ void t.test('a good plugin passes every check', async (t) => {
   t.same(await failures(await write(t, good)), [])
 })
 
+void t.test('routes, findings with a mend, missing devices and codes of the system are no failures', async (t) => {
+  const contract = { ...good.contract, routes: { 'GET /': {}, 'GET /all': { token: true } } }
+  const missing = { kind: 'device', name: '/dev/probe', ok: false, optional: true, sentence: 'There is none.' }
+  const weak = { kind: 'tool', name: 'x', ok: false, optional: true, sentence: 'It is old.', mend: 'sudo apt-get install x' }
+  const start = `${good.start}
+    for (const route of ['GET /', 'GET /all']) ctx.serve(route, () => ({ type: 'text/plain', body: 'here' }))
+    ctx.diagnose(() => ${JSON.stringify([missing, weak])})
+    const gone = Object.assign(new Error('gone'), { code: 'ENOENT' })
+    ctx.own(() => ctx.error(gone.code === 'ENOENT' ? 'PROBE_LOST' : 'FORBIDDEN'))`
+  const readme = `${good.readme}, \`http://127.0.0.1:8080/probe\`, \`GET /probe/all\``
+  t.same(await failures(await write(t, { ...good, contract, start, readme }), /README|hands out|routes|finds/), [])
+})
+
 const bad: ReadonlyArray<[what: string, check: RegExp, probe: Partial<Probe>, why: RegExp]> = [
   ['has a command that its README does not name', /README/, { readme: '`probe:value` `PROBE_LOST` probe:set' }, /probe:set/],
   ['has an event that its README does not name', /README/, { readme: '`probe:set` `PROBE_LOST`' }, /probe:value/],
@@ -66,7 +79,6 @@ const bad: ReadonlyArray<[what: string, check: RegExp, probe: Partial<Probe>, wh
   ['does not start', /starts/, { start: "throw new Error('no probe')" }, /it is failed: no probe/],
   ['leaves a timer behind', /starts/, { start: `${good.start}; setInterval(() => {}, 1e6).unref()` }, /Timeout/],
   ['leaves a server behind', /starts/, { start: `${good.start}; createServer().listen(0).unref()` }, /TCPSERVERWRAP/],
-  ['leaves a program behind', /starts/, { start: `${good.start}; spawn('sleep', ['3']).unref()` }, /PROCESSWRAP/],
   ['leaves a file open', /starts/, { start: `${good.start}; openSync('/dev/null')` }, /descriptors/],
   ['leaves a listener behind', /starts/, { start: `${good.start}; process.on('SIGUSR2', () => {})` }, /listeners/],
   ['throws when it stops', /starts/, { start: `${good.start}; ctx.own(() => { throw new Error('stuck') })` }, /a release failed/],
@@ -91,6 +103,51 @@ const bad: ReadonlyArray<[what: string, check: RegExp, probe: Partial<Probe>, wh
     { start: `${good.start}; ctx.onSubscribe(() => void setInterval(() => {}, 1e6).unref())` },
     /Timeout/,
   ],
+  [
+    'hands out a code that it does not declare',
+    /hands out/,
+    { start: `${good.start}; if (ctx.settings.never) throw ctx.error('PROBE_GONE')` },
+    /PROBE_GONE/,
+  ],
+  [
+    'has a driver whose errors carry a code that it does not declare',
+    /hands out/,
+    { start: `${good.start}; const gone = Object.assign(new Error('gone'), { code: 'PROBE_GONE', errno: 'EIO' })` },
+    /PROBE_GONE/,
+  ],
+  [
+    'publishes what does not fit',
+    /cycles/,
+    { start: `${good.start}; ctx.onSubscribe(() => ctx.publish('probe:value', 'often'))` },
+    /does what its contract does not say/,
+  ],
+  [
+    'has a route that its README does not name',
+    /README/,
+    { contract: { id: 'probe', routes: { 'GET /': {}, 'GET /raw.json': {} } }, readme: '`GET /probe` `/probe/rawxjson`' },
+    /'\/probe\/raw\.json'/,
+  ],
+  ['does not serve its route', /routes/, { contract: { id: 'probe', routes: { 'GET /': {} } }, start: '' }, /GET \//],
+  [
+    'fails at its route',
+    /routes/,
+    { contract: { id: 'probe', routes: { 'GET /': {} } }, start: "ctx.serve('GET /', () => { throw new Error('lost') })" },
+    /is answered 500/,
+  ],
+  [
+    'finds something and does not say how to mend it',
+    /finds/,
+    { start: `${good.start}; ctx.diagnose(() => [{ kind: 'tool', name: 'x', ok: false, optional: true, sentence: 'No x.' }])` },
+    /no command mends it/,
+  ],
+  [
+    'finds something and has no sentence for it',
+    /finds/,
+    { start: `${good.start}; ctx.diagnose(() => [{ kind: 'tool', name: 'x', ok: true, optional: true, sentence: 'x' }])` },
+    /"x" is no sentence/,
+  ],
+  // What it leaves is still there for 3 s, and would be seen by a check after it.
+  ['leaves a program behind', /starts/, { start: `${good.start}; spawn('sleep', ['3']).unref()` }, /PROCESSWRAP/],
 ]
 
 for (const [what, check, probe, why] of bad)

@@ -1,0 +1,73 @@
+// What the exported signatures say: nothing in here may mention a library, whose types a plugin's author does not have.
+import type { PluginStatus } from '../plugin/host-control.ts'
+
+export interface TestHostOptions {
+  /** Directories of plugin packages under test; each is copied, switched on and runs as a third party's. */
+  readonly plugins?: readonly string[]
+  /** Ids of plugins that come with Patchbay to switch on. `host` always is. */
+  readonly builtins?: readonly string[]
+  /** `settings` in plugins.json, by plugin id. */
+  readonly settings?: Readonly<Record<string, object>>
+  /** Content of host.json; the port is a free one. */
+  readonly host?: object
+  /** Deadlines of plugins and the first pause before one that failed is tried again, in milliseconds, where the usual are too long. */
+  readonly pace?: { readonly startMs?: number; readonly stopMs?: number; readonly quitMs?: number; readonly retryMs?: number }
+  /** Another system bus than the machine's, such as `unix:path=/tmp/bus`. */
+  readonly busAddress?: string
+  /** Roles in access.json beside the built-in ones. */
+  readonly roles?: Readonly<Record<string, readonly string[]>>
+}
+
+export interface Answer {
+  readonly success: boolean
+  readonly code?: string
+  readonly error?: string
+  readonly [field: string]: unknown
+}
+
+/** What a test needs of socket.io-client's socket, without its types. */
+export interface ClientSocket {
+  readonly id?: string | undefined
+  readonly connected: boolean
+  on(event: string, listener: (...values: never[]) => void): unknown
+  once(event: string, listener: (...values: never[]) => void): unknown
+  off(event?: string, listener?: (...values: never[]) => void): unknown
+  emit(event: string, ...values: unknown[]): unknown
+  close(): unknown
+}
+
+/** A client that is logged in. */
+export interface TestClient {
+  readonly socket: ClientSocket
+  readonly sessionToken: string
+  /** Sends a command and resolves with its ack. */
+  ask(command: string, payload?: unknown): Promise<Answer>
+  /** Resolves with the next value of an event, or of one that fits. */
+  next<T = unknown>(event: string, fits?: (value: T) => boolean): Promise<T>
+}
+
+/** A real host on a free port of 127.0.0.1, with configuration and data in a directory of its own. */
+export interface TestHost {
+  readonly url: string
+  readonly configDir: string
+  readonly dataDir: string
+  /** Where a plugin package can be dropped in. */
+  readonly pluginDir: string
+  readonly botToken: string
+  /** What the host has logged, as JSON lines. */
+  readonly log: readonly string[]
+  /** Connects a user who has this role, with init data that is really signed. Each call is another user unless `id` says who. */
+  client(role?: string, id?: number): Promise<TestClient>
+  /** Init data as Telegram would sign it for the test's bot. */
+  initData(id: number, fields?: Readonly<Record<string, string>>): string
+  /** Puts a user on the access list without connecting. */
+  allow(id: number, role: string): Promise<void>
+  writeConfig(file: 'plugins' | 'access' | 'host', content: object): Promise<void>
+  /** Resolves with a plugin's status as soon as it is in one of these states. */
+  reached(id: string, ...states: Array<PluginStatus['state']>): Promise<PluginStatus>
+  /** Every plugin with its state. */
+  status(): readonly PluginStatus[]
+  /** How many clients are subscribed to a module. */
+  subscribers(id: string): number
+  stop(): Promise<void>
+}

@@ -1,0 +1,126 @@
+import t from 'tap'
+import { defineContract, definePlugin, Type } from '../../../core/plugin/index.ts'
+import { createTestContext, fakeDBus, fakeExec } from '../../../core/testing/index.ts'
+
+const contract = defineContract({
+  id: 'lab',
+  commands: {
+    'lab:set': { payload: Type.Object({ to: Type.Integer() }, { additionalProperties: false }) },
+    'lab:ask': { result: Type.Object({ said: Type.String() }) },
+  },
+  events: {
+    'lab:value': { payload: Type.Integer(), retained: true },
+    'lab:note': { payload: Type.String(), to: 'addressed' },
+  },
+  namespaces: { side: { commands: { 'lab:aside': {} } } },
+  routes: { 'GET /value': {} },
+  capabilities: { dbus: ['org.example.Lamp'], exec: ['lamp'] },
+  settings: Type.Object({ first: Type.Integer({ default: 1 }) }, { additionalProperties: false }),
+  errors: { LAB_STUCK: 'It is stuck.' },
+})
+
+const ended: string[] = []
+const plugin = definePlugin(contract, {
+  start(ctx) {
+    ctx.own(() => void ended.push('owned'))
+    ctx.publish('lab:value', ctx.settings.first)
+    ctx.handle('lab:set', ({ to }, { caller, afterAck }) => {
+      if (to > 9) throw ctx.error('LAB_STUCK', undefined, { retryAfter: 2 })
+      ctx.publish('lab:value', to)
+      ctx.send({ user: caller.userId }, 'lab:note', 'done')
+      afterAck(() => ctx.log.info({ to }, 'after'))
+    })
+    ctx.handle('lab:ask', async () => {
+      const { stdout } = await ctx.exec.run('lamp', ['--say'])
+      return { said: stdout }
+    })
+    ctx.namespace('side').handle('lab:aside', () => ctx.publishError('LAB_STUCK'))
+    ctx.serve('GET /value', ({ caller }) => ({ type: 'text/plain', body: caller.userId }))
+    ctx.diagnose(() => [{ kind: 'tool', name: 'lamp', ok: true, optional: false, sentence: 'It is there.' }])
+    ctx.whileSubscribed((watch) => {
+      watch.publish('lab:value', 100)
+      return () => ended.push('work')
+    })
+  },
+})
+
+void t.test('start runs without a host, and what the plugin says is written down', async (t) => {
+  const test = await createTestContext(contract, { settings: { first: 5 } })
+  await test.start(plugin)
+  t.equal(test.retained('lab:value'), 5)
+  t.same(await test.call('lab:set', { to: 6 }, { userId: 'telegram:1' }), { success: true })
+  t.same(test.published, [
+    { event: 'lab:value', payload: 5 },
+    { event: 'lab:value', payload: 6 },
+    { event: 'lab:note', payload: 'done', to: 'user:telegram:1' },
+  ])
+  t.match(test.log, [{ level: 'info', fields: { to: 6 }, message: 'after' }])
+  t.match(await test.call('lab:set', { to: 10 }), { success: false, code: 'LAB_STUCK', error: 'It is stuck.', retryAfter: 2 })
+  t.match(await test.call('lab:set', { to: 'x' }), { success: false, code: 'INVALID_PAYLOAD' })
+  await test.stop()
+})
+
+void t.test('the test plays the subscribers', async (t) => {
+  ended.length = 0
+  const test = await createTestContext(contract)
+  await test.start(plugin)
+  const value = test.next('lab:value')
+  test.subscribe()
+  t.equal(await value, 100)
+  test.unsubscribe()
+  await test.stop()
+  t.same(ended, ['work', 'owned'])
+  t.equal(test.retained('lab:value'), undefined)
+})
+
+void t.test('commands of further namespaces, routes and findings are asked as the host would', async (t) => {
+  const test = await createTestContext(contract)
+  await test.start(plugin)
+  t.match(await test.call('lab:aside' as 'lab:set'), { success: true })
+  t.same(test.errors, [{ code: 'LAB_STUCK', message: 'It is stuck.' }])
+  t.same(await test.request('GET /value'), { type: 'text/plain', body: 'local:owner' })
+  t.match(await test.diagnose(), [{ name: 'lamp', ok: true }])
+  t.throws(() => test.call('lab:nothing' as 'lab:set'), { message: 'The contract of lab has no command "lab:nothing".' })
+  await t.rejects(test.request('GET /none' as 'GET /value'), { message: 'Nothing serves "GET /none".' })
+  await test.stop()
+})
+
+void t.test('it fails a start as the host would', async (t) => {
+  const unfit = await createTestContext(contract, { settings: { second: 2 } })
+  await t.rejects(unfit.start(plugin), { message: /Its settings in plugins\.json do not fit: .*"second"/ })
+  const lazy = await createTestContext(contract)
+  await t.rejects(lazy.start({ start: () => undefined }), { message: /declares the command lab:set, which it does not handle/ })
+})
+
+void t.test('a plugin that fails while it runs, or answers what it did not declare, is noticed', async (t) => {
+  const small = defineContract({ id: 'lab', commands: { 'lab:ask': { result: Type.Object({ said: Type.String() }) } } })
+  const test = await createTestContext(small)
+  await test.start({
+    start(ctx) {
+      ctx.handle('lab:ask', () => {
+        ctx.fail('It broke.')
+        return { said: 1 as unknown as string }
+      })
+      ctx.own(() => {
+        throw new Error('stuck')
+      })
+    },
+  })
+  t.match(await test.call('lab:ask'), { success: false, code: 'INTERNAL' })
+  t.match(test.log[0]?.fields, { err: { message: /answered what its contract does not say/ } })
+  t.equal(test.failure, 'It broke.')
+  await t.rejects(test.stop(), { message: 'A release failed.' })
+})
+
+void t.test('fakes are asked for what the contract names, and what is not scripted does not go unnoticed', async (t) => {
+  const exec = fakeExec({ 'lamp --say': { stdout: 'light' }, other: {} })
+  const dbus = fakeDBus({})
+  const test = await createTestContext(contract, { exec, dbus })
+  await test.start(plugin)
+  t.same(await test.call('lab:ask'), { success: true, said: 'light' })
+  await t.rejects(test.context.exec.run('other', []), { code: 'EPERM' })
+  const foreign = { service: 'org.example.Other', path: '/', interface: 'org.example.Other', method: 'Get' }
+  await t.rejects(test.context.dbus.call(foreign), { message: /does not name the D-Bus service org.example.Other/ })
+  await t.rejects(test.context.exec.run('lamp', ['--off']), { message: /not scripted/ })
+  await t.rejects(test.stop(), { message: /asked what the test did not script:\n"lamp --off" is not scripted/ })
+})

@@ -1,0 +1,55 @@
+import t from 'tap'
+import { failing, fakeDBus, fakeExec } from '../../../core/testing/index.ts'
+
+const service = 'org.example.Lamp'
+const request = { service, path: '/lamp', interface: service, method: 'Get' }
+
+void t.test('a fake bus answers what is scripted and remembers what it was asked', async (t) => {
+  const dbus = fakeDBus({
+    [service]: {
+      'org.example.Lamp.Get': [42],
+      'org.example.Lamp.Set': ({ args = [] }) => [args[0], 'set'],
+      'org.example.Lamp.Break': failing({ dbusName: 'org.example.Error.Broken' }),
+    },
+  })
+  t.same(await dbus.call(request), [42])
+  t.same(await dbus.call({ ...request, method: 'Set', signature: 'u', args: [7] }), [7, 'set'])
+  await t.rejects(dbus.call({ ...request, method: 'Break' }), { message: 'org.example.Error.Broken' })
+  t.same(
+    dbus.calls.map(({ method }) => method),
+    ['Get', 'Set', 'Break'],
+  )
+  t.same(dbus.unexpected, [])
+})
+
+void t.test('a fake bus refuses and remembers what is not scripted, and what a real bus would hang up on', async (t) => {
+  const dbus = fakeDBus({ [service]: { 'org.example.Lamp.Set': [] } })
+  const wrong = [
+    { ...request, method: 'constructor' },
+    { ...request, service: 'toString' },
+    { ...request, method: 'Set', signature: 'u', args: ['bright'] },
+    { ...request, method: 'Set', signature: 'u' },
+  ]
+  for (const each of wrong) await t.rejects(dbus.call(each), TypeError)
+  t.match(dbus.unexpected, [
+    /Lamp\.constructor\(\) is not scripted/,
+    /toString: .* is not scripted/,
+    /Set\(bright\) does not fit its signature "u"/,
+    /Set\(\) does not fit/,
+  ])
+})
+
+void t.test('a fake exec answers by the command line before the program', async (t) => {
+  const exec = fakeExec({
+    'lamp --list': { stdout: 'one\n' },
+    lamp: (args) => ({ exitCode: 2, stderr: args.join() }),
+    torch: failing({ code: 'ENOENT' }, 'The program torch is not installed.'),
+  })
+  t.same(await exec.run('lamp', ['--list']), { exitCode: 0, stdout: 'one\n', stderr: '' })
+  t.same(await exec.run('lamp', ['--all', '-x']), { exitCode: 2, stdout: '', stderr: '--all,-x' })
+  await t.rejects(exec.run('torch', []), { code: 'ENOENT', message: 'The program torch is not installed.' })
+  t.same(exec.unexpected, [])
+  await t.rejects(exec.run('candle', ['--light']), { message: '"candle --light" is not scripted' })
+  t.same(exec.unexpected, ['"candle --light" is not scripted'])
+  t.same(exec.calls.at(-1), { program: 'candle', args: ['--light'] })
+})
