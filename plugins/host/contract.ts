@@ -31,6 +31,18 @@ const Session = Type.Object({
   }),
 })
 
+const Finding = Type.Object({
+  kind: Type.String({
+    description: '`dbus`, `tool`, `device`, `session`, `polkit`, `group`, or what the host or a driver looked for.',
+  }),
+  name: Type.String(),
+  ok: Type.Boolean(),
+  optional: Type.Boolean({ description: 'The plugin runs without it.' }),
+  sentence: Type.String(),
+  mend: Type.Optional(Type.String({ description: 'A command to paste on the machine.' })),
+})
+const Diagnosis = Type.Object({ id: Type.String(), ...standing, findings: Type.Array(Finding) })
+
 const Id = Type.Object({ id: Type.String({ minLength: 1, maxLength: 64 }) }, { additionalProperties: false })
 /** Answered when the plugin has come to rest: a stop and a start, at their deadlines. */
 const onPlugin = { payload: Id, result: Outcome, role: 'owner', timeoutMs: 30_000 } as const
@@ -45,6 +57,14 @@ export const host = defineContract({
     'host:disable': { ...onPlugin, description: 'Switches a plugin off, in plugins.json.' },
     'host:restart': { ...onPlugin, description: 'Stops and starts a plugin.' },
     'host:release': { ...onPlugin, description: 'Lets a plugin out of quarantine and starts it.' },
+    'host:doctor': {
+      description: 'Looks for what the host and every plugin need.',
+      result: Type.Object({ plugins: Type.Array(Diagnosis) }),
+      role: 'owner',
+      timeoutMs: 30_000,
+      rate: { max: 6, windowMs: 60_000 },
+      inFlight: 1,
+    },
     'host:sessions': {
       description: 'Lists sessions.',
       payload: Type.Union([Type.Null(), Type.Object(all, { additionalProperties: false })]),

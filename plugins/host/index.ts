@@ -49,6 +49,9 @@ export default definePlugin(host, {
       return change(id, 'released', () => control.restart(id))
     })
 
+    ctx.handle('host:doctor', async () => ({
+      plugins: (await control.doctor()).map(({ findings, ...row }) => ({ ...row, findings: [...findings] })),
+    }))
     ctx.handle('host:sessions', (payload, { caller }) => {
       const all = payload?.all === true
       if (all && !caller.roles.includes('owner')) throw ctx.error('FORBIDDEN', "Only an owner sees everyone's sessions.")

@@ -63,9 +63,19 @@ const history = Type.Object({
   tx: Type.Array(count),
 })
 
+const power = { role: 'owner', timeoutMs: 5000, rate: { max: 1, windowMs: 60_000 } } as const
+
 export const system = defineContract({
   id: 'system',
-  description: 'Figures of this machine: processor, memory, disks, network, temperature; and its restart',
+  description: 'Figures of this machine: processor, memory, disks, network, temperature; its restart and shutdown',
+  needs: {
+    polkit: {
+      'org.freedesktop.login1.reboot': 'system:reboot.',
+      'org.freedesktop.login1.reboot-multiple-sessions': 'system:reboot while somebody is logged in.',
+      'org.freedesktop.login1.power-off': 'system:shutdown.',
+      'org.freedesktop.login1.power-off-multiple-sessions': 'system:shutdown while somebody is logged in.',
+    },
+  },
   capabilities: { dbus: ['org.freedesktop.login1'], exec: ['vcgencmd'] },
   settings: Type.Object(
     {
@@ -79,12 +89,8 @@ export const system = defineContract({
     { additionalProperties: false },
   ),
   commands: {
-    'system:reboot': {
-      description: 'Restarts the machine. Answered before it goes down',
-      role: 'owner',
-      timeoutMs: 5000,
-      rate: { max: 1, windowMs: 60_000 },
-    },
+    'system:reboot': { ...power, description: 'Restarts the machine. Answered before it goes down' },
+    'system:shutdown': { ...power, description: 'Switches the machine off. Answered before it goes down' },
   },
   events: {
     'system:stats': { description: 'Every 2 s while anyone is subscribed', payload: stats, retained: true },
@@ -93,6 +99,7 @@ export const system = defineContract({
   },
   errors: {
     SYSTEM_REBOOT_FAILED: 'The restart was accepted but did not begin. The message says what systemd-logind answered.',
+    SYSTEM_SHUTDOWN_FAILED: 'The shutdown was accepted but did not begin. The message says what systemd-logind answered.',
     SYSTEM_READ_FAILED: 'The figures of this machine could not be read. Is /proc mounted and readable for the daemon?',
   },
 })

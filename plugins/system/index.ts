@@ -4,7 +4,7 @@ import { system } from './contract.ts'
 import { createHistory } from './driver/history.ts'
 import { askModel, type Info, readInfo } from './driver/info.ts'
 import { createNetwork } from './driver/network.ts'
-import { canReboot, reboot } from './driver/reboot.ts'
+import { canPower, findPower, power } from './driver/power.ts'
 import { createSampler } from './driver/sampler.ts'
 import { createSensors } from './driver/sensors.ts'
 import { isRaspberryPi, readThrottling, type Throttling } from './driver/throttling.ts'
@@ -13,6 +13,10 @@ import { startTicker } from './driver/ticker.ts'
 const STATS = { firstMs: 200, intervalMs: 2000 }
 /** It starts a program, which is too dear for every tick. */
 const THROTTLING = { firstMs: 0, intervalMs: 30_000 }
+const POWER = [
+  { action: 'reboot', code: 'SYSTEM_REBOOT_FAILED', gerund: 'restarting', verb: 'restart' },
+  { action: 'shutdown', code: 'SYSTEM_SHUTDOWN_FAILED', gerund: 'shutting down', verb: 'shut down' },
+] as const
 /** The files begin here; driver tests begin elsewhere. */
 const ROOT = ''
 
@@ -78,21 +82,24 @@ export default definePlugin(system, {
       )
     })
 
-    context.handle('system:reboot', async (_, call) => {
-      const verdict = await canReboot(context.dbus)
-      if (verdict.can === 'forbidden') throw context.error('FORBIDDEN', verdict.reason)
-      if (verdict.can === 'unavailable') throw context.error('MODULE_UNAVAILABLE', verdict.reason)
-      log.warn({ userId: call.caller.userId }, 'restarting the machine')
-      call.afterAck(async () => {
-        try {
-          await reboot(context.dbus)
-        } catch (error) {
-          log.error({ err: error }, 'the machine does not restart')
-          const said = error instanceof Error ? error.message : String(error)
-          context.publishError('SYSTEM_REBOOT_FAILED', `The machine does not restart: ${said}`)
-        }
+    context.diagnose(() => findPower(context.dbus))
+    for (const { action, code, gerund, verb } of POWER) {
+      context.handle(`system:${action}`, async (_, call) => {
+        const verdict = await canPower(context.dbus, action)
+        if (verdict.can === 'unavailable') throw context.error('MODULE_UNAVAILABLE', verdict.reason)
+        if (verdict.can !== 'yes') throw context.error('FORBIDDEN', verdict.reason)
+        log.warn({ userId: call.caller.userId }, `${gerund} the machine`)
+        call.afterAck(async () => {
+          try {
+            await power(context.dbus, action)
+          } catch (error) {
+            log.error({ err: error }, `the machine does not ${verb}`)
+            const said = error instanceof Error ? error.message : String(error)
+            context.publishError(code, `The machine does not ${verb}: ${said}`)
+          }
+        })
       })
-    })
+    }
   },
 })
 

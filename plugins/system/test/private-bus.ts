@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { createClient, defineInterface, type MessageBus } from 'dbus-native'
 import type { Test } from 'tap'
-import type { Bus } from '../driver/reboot.ts'
+import type { Bus } from '../driver/power.ts'
 
 /** A message bus of its own for one test; never the machine's. Needs the program dbus-daemon (Debian package dbus-daemon). */
 export async function startBus(t: Test): Promise<{ address: string; connect: () => MessageBus; stop: () => Promise<void> }> {
@@ -39,23 +39,19 @@ export function asBus(client: MessageBus): Bus {
   }
 }
 
-/** Stands in for systemd-logind: answers CanReboot as told and remembers what Reboot was called with. */
-export async function standInLogind(client: MessageBus, answer: string, refusal?: Error): Promise<{ reboots: unknown[] }> {
-  const reboots: unknown[] = []
-  const manager = defineInterface({
-    name: 'org.freedesktop.login1.Manager',
-    methods: {
-      CanReboot: { out: { result: 's' }, handler: () => answer },
-      Reboot: {
-        in: { interactive: 'b' },
-        handler: ({ interactive }: { interactive: boolean }) => {
-          if (refusal) throw refusal
-          reboots.push(interactive)
-        },
-      },
+/** Stands in for systemd-logind: answers CanReboot and CanPowerOff as told and remembers what Reboot and PowerOff were called with. */
+export async function standInLogind(client: MessageBus, answer: string, refusal?: Error): Promise<{ orders: unknown[][] }> {
+  const orders: unknown[][] = []
+  const can = { out: { result: 's' }, handler: () => answer }
+  const order = (name: string) => ({
+    in: { interactive: 'b' },
+    handler: ({ interactive }: { interactive: boolean }) => {
+      if (refusal) throw refusal
+      orders.push([name, interactive])
     },
   })
-  await client.export('/org/freedesktop/login1', manager)
+  const methods = { CanReboot: can, CanPowerOff: can, Reboot: order('Reboot'), PowerOff: order('PowerOff') }
+  await client.export('/org/freedesktop/login1', defineInterface({ name: 'org.freedesktop.login1.Manager', methods }))
   await client.requestName('org.freedesktop.login1', 0)
-  return { reboots }
+  return { orders }
 }
