@@ -140,7 +140,7 @@ export function compose(options: Options): DependencyContainer {
       hub: get(Hub),
       observers: get(Observers),
       doctor: () => diagnose(get(Supervisor), get(SystemBus)),
-      listeningUrl: () => get(Listener).url,
+      listener: () => get(Listener),
       directory: join(options.dataDir, 'host'),
     }),
   )

@@ -21,7 +21,9 @@ export class Listener {
   readonly #http: HttpServer
   #server: Server | undefined
   #settings = ''
+  #url = ''
   #unwatch: Array<() => void> = []
+  readonly #listeners = new Set<() => void>()
 
   constructor(http: HttpServer) {
     this.#http = http
@@ -29,10 +31,9 @@ export class Listener {
     http.emit('listening')
   }
 
-  /** Where it listens, such as `http://127.0.0.1:8080`. */
+  /** Where it listens, such as `http://127.0.0.1:8080`, or listened last. */
   get url(): string {
-    const { address, port } = (this.#server as Server).address() as AddressInfo
-    return `${this.#server instanceof TlsServer ? 'https' : 'http'}://${address.includes(':') ? `[${address}]` : address}:${port}`
+    return this.#url
   }
 
   /** Listens as told; what was listened on before is let go once the new place is taken. Rejects with Node's error. */
@@ -50,7 +51,15 @@ export class Listener {
     if (this.#server) this.close()
     this.#server = server
     this.#settings = settings
+    this.#url = urlOf(server)
     if (tls && server instanceof TlsServer) this.#unwatch = follow(tls, server)
+    for (const listener of this.#listeners) listener()
+  }
+
+  /** Calls back when it has come to listen at another place. Returns what ends that. */
+  onChange(listener: () => void): () => void {
+    this.#listeners.add(listener)
+    return () => this.#listeners.delete(listener)
   }
 
   /** Stops listening, at once; open connections are the HTTP server's. */
@@ -60,6 +69,11 @@ export class Listener {
     this.#settings = ''
     for (const unwatch of this.#unwatch.splice(0)) unwatch()
   }
+}
+
+function urlOf(server: Server): string {
+  const { address, port } = server.address() as AddressInfo
+  return `${server instanceof TlsServer ? 'https' : 'http'}://${address.includes(':') ? `[${address}]` : address}:${port}`
 }
 
 /** At once, so that of two readings the later one has the later content. */

@@ -1,5 +1,6 @@
 import type { Session, Sessions } from '../auth/sessions.ts'
 import type { Config } from '../config/config.ts'
+import type { Listener } from '../http/listener.ts'
 import type { Contract } from '../plugin/contract.ts'
 import type { Diagnosis, HostControl, MountedContract, PluginStatus, SessionInfo } from '../plugin/host-control.ts'
 import { coreContract } from '../wire/core-contract.ts'
@@ -14,15 +15,14 @@ export interface HostControlParts {
   readonly hub: Hub
   readonly observers: Observers
   readonly doctor: () => Promise<Diagnosis[]>
-  /** Where it listens, such as `http://127.0.0.1:8080`. */
-  readonly listeningUrl: () => string
+  readonly listener: () => Pick<Listener, 'url' | 'onChange'>
   /** For files of the modules that come with Patchbay. */
   readonly directory: string
 }
 
 /** What the modules that come with Patchbay may do with the host. */
 export function createHostControl(parts: HostControlParts): HostControl {
-  const { config, supervisor, sessions, hub, observers, doctor, listeningUrl, directory } = parts
+  const { config, supervisor, sessions, hub, observers, doctor, listener, directory } = parts
   const info = (session: Session): SessionInfo => ({
     id: session.id,
     userId: session.userId,
@@ -37,13 +37,17 @@ export function createHostControl(parts: HostControlParts): HostControl {
     directory,
     plugins: () => supervisor.statuses(),
     configProblems: () => [...config.problems],
-    onChange(listener) {
-      const releases = [supervisor.onChange(listener), config.onChange((change) => change === 'problems' && listener())]
+    onChange(listen) {
+      const releases = [
+        supervisor.onChange(listen),
+        listener().onChange(listen),
+        config.onChange((change) => change === 'problems' && listen()),
+      ]
       return () => {
         for (const release of releases) release()
       }
     },
-    listening: () => ({ url: listeningUrl(), ...(config.host.publicUrl && { publicUrl: config.host.publicUrl }) }),
+    listening: () => ({ url: listener().url, ...(config.host.publicUrl && { publicUrl: config.host.publicUrl }) }),
     async setEnabled(id, enabled) {
       await config.update('plugins', ['plugins', id, 'enabled'], enabled)
       await supervisor.reconcile()

@@ -1,7 +1,7 @@
 import type { Contract } from './contract.ts'
 import type { HostControl } from './host-control.ts'
 
-/** Calls to services on the system bus, as promises. Integers of 64 bits are BigInt, byte arrays are Buffers, variants are plain. */
+/** Services on the system bus, which the contract names. Calls are promises. Integers of 64 bits are BigInt, byte arrays are Buffers, variants are plain. */
 export interface DBus {
   /**
    * Calls a method. `signature` and `args` must fit: a wrong type costs the whole connection.
@@ -16,6 +16,12 @@ export interface DBus {
     args?: readonly unknown[]
     timeoutMs?: number
   }): Promise<unknown[]>
+  /**
+   * Tells whether a service runs: first as soon as it is known, then at every change, and again, perhaps with the same
+   * answer, when the bus came or went. A service that could be started but is not running, is not. The listener must not
+   * throw. While somebody watches, the connection to the bus stays open, and with it what a service keeps for its caller.
+   */
+  watchName(service: string, listener: (isRunning: boolean) => void): () => void
 }
 
 export interface ExecResult {

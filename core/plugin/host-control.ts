@@ -150,7 +150,7 @@ export interface HostControl {
   listening(): { readonly url: string; readonly publicUrl?: string }
   plugins(): PluginStatus[]
   configProblems(): ConfigProblem[]
-  /** Called after every change of what the two above return. */
+  /** Called when the daemon has come to listen elsewhere, and after every change of what the two above return. */
   onChange(listener: () => void): () => void
   setEnabled(id: string, enabled: boolean): Promise<void>
   /** Stops and starts a plugin; also releases it from quarantine. */

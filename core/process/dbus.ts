@@ -184,12 +184,19 @@ export class SystemBus implements DBus {
   }
 }
 
-/** The capability: calls to the services that the contract names. */
+/** The capability: the services that the contract names. */
 export function createDBus(bus: DBus, allowed: readonly string[]): DBus {
+  const check = (service: string) => {
+    if (!allowed.includes(service)) throw busError('AccessDenied', `The contract does not name the D-Bus service ${service}.`)
+  }
   return {
     async call({ ...request }) {
-      if (allowed.includes(request.service)) return bus.call(request)
-      throw busError('AccessDenied', `The contract does not name the D-Bus service ${request.service}.`)
+      check(request.service)
+      return bus.call(request)
+    },
+    watchName(service, listener) {
+      check(service)
+      return bus.watchName(service, listener)
     },
   }
 }

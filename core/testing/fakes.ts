@@ -24,7 +24,7 @@ export function failing<F extends { code?: string; dbusName?: string }>(fields: 
 
 /**
  * A system bus with what a test scripts: `{ 'org.example.Lamp': { 'org.example.Lamp.Get': [42] } }`, by service and by
- * `<interface>.<method>`. A request whose arguments do not fit its signature is unexpected: a real bus would hang up.
+ * `<interface>.<method>`; those that are scripted run. A request whose arguments do not fit its signature is unexpected: a real bus would hang up.
  */
 export function fakeDBus(
   services: Readonly<Record<string, Readonly<Record<string, DBusAnswer>>>>,
@@ -47,6 +47,10 @@ export function fakeDBus(
       if (answer === undefined) throw refuse(unexpected, `${what} is not scripted`)
       if (answer instanceof Error) throw answer
       return typeof answer === 'function' ? answer(request) : [...answer]
+    },
+    watchName(service, listener) {
+      const timer = setImmediate(() => listener(Object.hasOwn(services, service)))
+      return () => clearImmediate(timer)
     },
   }
 }
