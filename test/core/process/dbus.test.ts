@@ -496,4 +496,28 @@ void t.test('a plugin calls the services its contract names and no others', asyn
     message: 'The contract does not name the D-Bus service org.freedesktop.DBus.',
   }
   t.same(await refusal(dbus.call({ ...daemon, method: 'ListNames' })), error)
+  t.throws(() => dbus.watchName('org.freedesktop.DBus', () => undefined), { dbusName: /AccessDenied$/ })
+})
+
+void t.test('a plugin that watches a service it names is told, and its connection stays the same', async (t) => {
+  const privateBus = await new PrivateBus(t).start()
+  const { release } = await serve(privateBus, name, { On: { handler: () => undefined } })
+  const dbus = createDBus(systemBus(t, privateBus.address), [name])
+  let [told, tell] = [[] as boolean[], () => {}]
+  const next = () => new Promise<void>((resolve) => (tell = resolve))
+  const first = next()
+  const unwatch = dbus.watchName(name, (isRunning) => {
+    told = [...told, isRunning]
+    tell()
+  })
+  await first
+  const connections = await privateBus.strangers()
+  t.equal(connections.length, 1)
+  for (let turn = 0; turn < 2; turn++) await dbus.call({ ...lamp, method: 'On' })
+  t.same(await privateBus.strangers(), connections)
+  const gone = next()
+  await release()
+  await gone
+  t.same(told, [true, false])
+  unwatch()
 })

@@ -22,6 +22,16 @@ void t.test('a fake bus answers what is scripted and remembers what it was asked
   t.same(dbus.unexpected, [])
 })
 
+void t.test('on a fake bus the services run that are scripted', async (t) => {
+  const dbus = fakeDBus({ [service]: {} })
+  for (const [name, isRunning] of [
+    [service, true],
+    ['toString', false],
+  ] as const)
+    t.equal(await new Promise((resolve) => t.teardown(dbus.watchName(name, resolve))), isRunning, name)
+  dbus.watchName(service, () => t.fail('the watch has ended'))()
+})
+
 void t.test('a fake bus refuses and remembers what is not scripted, and what a real bus would hang up on', async (t) => {
   const dbus = fakeDBus({ [service]: { 'org.example.Lamp.Set': [] } })
   const wrong = [
