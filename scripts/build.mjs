@@ -45,6 +45,19 @@ const namedExportsOfCommonJs = {
   },
 }
 
+/** What json-schema-to-typescript imports for work that it never does here: it formats nothing and reads no YAML. */
+const leftOut = {
+  prettier: 'module.exports = {}',
+  'js-yaml': 'module.exports = { CORE_SCHEMA: { withTags() {} } }',
+}
+const withoutUnused = {
+  name: 'without-unused',
+  setup({ onResolve, onLoad }) {
+    onResolve({ filter: /^(prettier|js-yaml)$/ }, ({ path }) => ({ path, namespace: 'left-out' }))
+    onLoad({ filter: /.*/, namespace: 'left-out' }, ({ path }) => ({ contents: leftOut[path] }))
+  },
+}
+
 /** Puts the evaluated data in the place of every built-in `contract.ts`: TypeBox takes longer to load than all else together. */
 const contractsAsData = (contracts) => ({
   name: 'contracts-as-data',
@@ -100,7 +113,7 @@ async function bundle(plugins, contracts) {
     legalComments: 'inline',
     banner: { js: banner },
     external,
-    plugins: [typeboxOutside, namedExportsOfCommonJs, contractsAsData(contracts)],
+    plugins: [typeboxOutside, withoutUnused, namedExportsOfCommonJs, contractsAsData(contracts)],
   })
   return [
     ...outputFiles.map(({ path, text }) => [path, executable(path, text)]),

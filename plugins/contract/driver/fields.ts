@@ -24,8 +24,11 @@ export function fieldsOf(schema: Schema): { fields: readonly Field[]; more: bool
       more = true
       return
     }
-    const isPlainObject = isObject(schema) && schema.type === 'object' && schema.description === undefined
-    if (path !== '' || !isPlainObject) fields.push({ path, type: typeOf(schema), required, ...notes(schema) })
+    const { limits, description } = notes(schema)
+    // The table's heading tells the type of the whole.
+    const hasMore = description !== undefined || limits.length > 0
+    if (path !== '' || (hasMore && typeOf(schema) !== 'object'))
+      fields.push({ path, type: typeOf(schema), required, limits, description })
     for (const [below, child, isRequired] of children(schema))
       visit(child, `${path}${path && !below.startsWith('[') ? '.' : ''}${below}`, isRequired, depth + 1)
   }

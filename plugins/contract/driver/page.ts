@@ -72,7 +72,10 @@ function groupParts({ namespace, commands, events }: NamespaceContract, mounted:
     commands.filter((one) => one.mounted === mounted),
     events.filter((one) => one.mounted === mounted),
   ]
-  const on = namespace === '/' || !mounted ? '' : html` <span class="soft">on the namespace <code>${namespace}</code></span>`
-  return html`${ownCommands.length > 0 && html`<h3>Commands${on}</h3>${ownCommands.map(commandCard)}`}
+  if (ownCommands.length === 0 && ownEvents.length === 0) return html``
+  const isElsewhere = namespace !== '/' && mounted !== undefined
+  const on = isElsewhere && html` <span class="soft">on <code>${namespace}</code></span>`
+  return html`${isElsewhere && html`<pre class="call">const socket = io('http://127.0.0.1:8080${namespace}', { auth })</pre>`}
+${ownCommands.length > 0 && html`<h3>Commands${on}</h3>${ownCommands.map(commandCard)}`}
 ${ownEvents.length > 0 && html`<h3>Events${on}</h3>${ownEvents.map(eventCard)}`}`
 }

@@ -15,38 +15,44 @@ const keywords = new Map(
 )
 const annotations = new Set(['title', 'description', 'default', 'examples'])
 
+interface Rules {
+  refer(name: string): Schema
+  /** Keywords to leave out. */
+  readonly without?: ReadonlySet<string>
+}
+
 /**
  * Copies a schema with every `$ref` replaced by what `refer` makes of the definition's name. Leaves out definitions, keywords
  * that contracts do not have, and values that hold a `$ref` of their own, which readers of documents would follow.
  */
-export function rebuild(schema: unknown, refer: (name: string) => Schema): Schema {
+export function rebuild(schema: unknown, rules: Rules): Schema {
   if (!isObject(schema)) return schema !== false
   const copied = Object.entries(schema).flatMap(([keyword, value]) => {
     const kind = keywords.get(`${keyword} ${Array.isArray(value)}`) ?? keywords.get(`${keyword} false`)
-    const copy = kind && copyOf(kind, value, refer)
-    return copy === undefined ? [] : [[keyword, copy] as const]
+    const isLeftOut = kind === undefined || rules.without?.has(keyword) || (kind === 'data' && holdsReference(value))
+    return isLeftOut ? [] : [[keyword, copyOf(kind, value, rules)] as const]
   })
   const rest: Record<string, unknown> = Object.fromEntries(copied)
   const [, name] = /^#\/\$defs\/(.+)$/.exec(String(schema.$ref)) ?? []
   if (name === undefined) return rest
-  const referred = refer(name)
+  const referred = rules.refer(name)
   if (Object.keys(rest).length === 0) return referred
   if (isObject(referred) && !('$ref' in referred) && Object.keys(rest).every((keyword) => annotations.has(keyword)))
     return { ...referred, ...rest }
   return { ...rest, allOf: [referred, ...(Array.isArray(rest.allOf) ? (rest.allOf as Schema[]) : [])] }
 }
 
-function copyOf(kind: string, value: unknown, refer: (name: string) => Schema): unknown {
-  if (kind === 'schema') return rebuild(value, refer)
-  if (kind === 'schemas') return (value as unknown[]).map((item) => rebuild(item, refer))
-  if (kind === 'named') return namedCopies(value as object, refer)
-  return kind === 'data' && holdsReference(value) ? undefined : value
+function copyOf(kind: string, value: unknown, rules: Rules): unknown {
+  if (kind === 'schema') return rebuild(value, rules)
+  if (kind === 'schemas') return (value as unknown[]).map((item) => rebuild(item, rules))
+  if (kind === 'named') return namedCopies(value as object, rules)
+  return value
 }
 
 /** Without properties that readers of documents, the official one too, take for something else and stumble over. */
-function namedCopies(schemas: object, refer: (name: string) => Schema): object {
+function namedCopies(schemas: object, rules: Rules): object {
   const kept = Object.entries(schemas).filter(([name]) => name !== '__proto__' && name !== '$ref')
-  return Object.fromEntries(kept.map(([name, item]) => [name, rebuild(item, refer)]))
+  return Object.fromEntries(kept.map(([name, item]) => [name, rebuild(item, rules)]))
 }
 
 function holdsReference(value: unknown): boolean {
@@ -68,18 +74,18 @@ export function expand(schema: unknown): Schema {
   const refer = (name: string): Schema => {
     const definition = definitions.get(name)
     size += JSON.stringify(definition ?? null).length
-    return size > maxExpansion ? { description: '(Too large to be shown.)' } : rebuild(definition, refer)
+    return size > maxExpansion ? { description: '(Too large to be shown.)' } : rebuild(definition, { refer })
   }
-  return rebuild(schema, refer)
+  return rebuild(schema, { refer })
 }
 
 /** The schema as part of a larger document, at this JSON pointer in it. Always an object, as AsyncAPI wants it. */
 export function embed(schema: unknown, pointer: string): Schema & object {
   // The prefix keeps names such as `__proto__` from readers that are not prepared for them.
   const refer = (name: string): Schema => ({ $ref: `#${pointer}/definitions/def.${name}` })
-  const whole = rebuild(schema, refer)
+  const whole = rebuild(schema, { refer })
   if (!isObject(whole)) return whole ? {} : { not: {} }
-  const definitions = [...definitionsOf(schema)].map(([name, definition]) => [`def.${name}`, rebuild(definition, refer)])
+  const definitions = [...definitionsOf(schema)].map(([name, definition]) => [`def.${name}`, rebuild(definition, { refer })])
   return definitions.length > 0 ? { ...whole, definitions: Object.fromEntries(definitions) } : whole
 }
 
