@@ -1,8 +1,8 @@
 import { monitorEventLoopDelay } from 'node:perf_hooks'
 import type { Family } from './exposition.ts'
 
-/** Milliseconds between two samples. Each wakes the processor. */
-const intervalMs = 20
+/** Milliseconds between two samples. Each wakes the processor: 50 ms cost 0.12 % of a core, 10 ms 0.32 %. */
+const intervalMs = 50
 
 /** How late the event loop comes to its work, sampled until it is closed. */
 export interface LoopWatch {
