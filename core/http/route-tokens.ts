@@ -11,7 +11,7 @@ export function routeTokensFile(dataDir: string): string {
 export async function isRouteToken(dataDir: string, plugin: string, token: string): Promise<boolean> {
   const hashes = await readFile(routeTokensFile(dataDir), 'utf8')
     .then((text) => JSON.parse(text) as Readonly<Record<string, unknown>>)
-    .catch(() => ({})) // without a file, or with one that makes no sense, nobody has a token
+    .catch((): Readonly<Record<string, unknown>> => ({})) // without a file, or with one that makes no sense, nobody has a token
   const known = Object.hasOwn(hashes, plugin) ? Buffer.from(String(hashes[plugin]), 'base64url') : Buffer.alloc(0)
   const given = hash('sha256', token, 'buffer')
   return known.length === given.length && timingSafeEqual(known, given)

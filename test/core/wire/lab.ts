@@ -3,7 +3,7 @@ import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 import { io, type Socket } from 'socket.io-client'
 import type { Test } from 'tap'
-import type { Call, CodedError, Context, Target } from '../../../core/plugin/context.ts'
+import type { Call, CodedError, Context, RouteRequest, RouteResponse, Target } from '../../../core/plugin/context.ts'
 import type { CommandDefinition, Contract } from '../../../core/plugin/contract.ts'
 import { connected, startTestHost, type TestClient, type TestHost, type TestHostOptions } from '../../../core/testing/host.ts'
 
@@ -19,7 +19,8 @@ interface LooseGroup {
 /** A plugin's context as plain JavaScript has it: any event, command and code. */
 export interface LooseContext
   extends LooseGroup,
-    Pick<Context<Contract>, 'onSubscribe' | 'whileSubscribed' | 'own' | 'fail' | 'settings'> {
+    Pick<Context<Contract>, 'onSubscribe' | 'whileSubscribed' | 'own' | 'fail' | 'settings' | 'diagnose'> {
+  serve(route: string, handler: (request: RouteRequest) => RouteResponse | Promise<RouteResponse>): void
   namespace(name: string): LooseGroup
   provide(event: string, value: () => unknown): void
   error(code: string, message?: string, extra?: object): CodedError
