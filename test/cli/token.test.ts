@@ -44,6 +44,18 @@ void t.test('--remove takes a token away, and says when there is none', async (t
   t.same(Object.keys(await hashes()), ['contract'])
 })
 
+void t.test('beside a daemon, only a plugin whose routes take a token gets one', async (t) => {
+  const { place, file, token } = await placeFor(t)
+  await place.start()
+  t.match(await token('metric'), {
+    code: 1,
+    out: '',
+    err: /^metric is no plugin with a route that takes a token; there are: .*metrics/,
+  })
+  await t.rejects(stat(file), { code: 'ENOENT' })
+  t.match(await token('metrics'), { code: 0, out: /^[\w-]{43}\n$/ })
+})
+
 void t.test('what is no id of a plugin is refused and nothing is written', async (t) => {
   const { file, token } = await placeFor(t)
   for (const args of [[], [''], ['../metrics'], ['Metrics'], ['__proto__'], ['metrics', 'contract'], ['m'.repeat(33)]])
