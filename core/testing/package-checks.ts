@@ -26,13 +26,20 @@ export function unnamedInReadme(contract: Contract, readme: string): string[] {
 export async function undeclaredCodes(dir: string, { id, errors = {} }: Contract): Promise<string[]> {
   const own = `${id.toUpperCase().replaceAll('-', '_')}_`
   const found = new Set<string>()
-  for (const file of await readdir(dir, { recursive: true })) {
-    if (!/\.[cm]?js$/.test(file) || /(^|\/)node_modules\//.test(file)) continue
-    const text = await readFile(join(dir, file), 'utf8')
+  for (const file of await scripts(dir)) {
+    const text = await readFile(file, 'utf8')
     for (const [, , code = ''] of text.matchAll(/\.(?:error|publishError)\(\s*(['"`])([A-Z][A-Z0-9_]+)\1/g)) found.add(code)
     // A driver's errors carry the code that is told. What has another beginning is a code of the system, such as ENOENT.
     for (const [, , code = ''] of text.matchAll(/\bcode\s*[:=]\s*(['"`])([A-Z][A-Z0-9_]+)\1/g))
       if (code.startsWith(own)) found.add(code)
   }
   return [...found].filter((code) => !Object.hasOwn(errors, code) && !Object.hasOwn(coreErrors, code)).sort()
+}
+
+/** Its files of JavaScript; what it depends on speaks for itself. */
+async function scripts(dir: string): Promise<string[]> {
+  const entries = (await readdir(dir, { withFileTypes: true })).filter(({ name }) => name !== 'node_modules')
+  const below = entries.filter((entry) => entry.isDirectory()).map(({ name }) => scripts(join(dir, name)))
+  const here = entries.filter((entry) => entry.isFile() && /\.[cm]?js$/.test(entry.name)).map(({ name }) => join(dir, name))
+  return [...here, ...(await Promise.all(below)).flat()]
 }
