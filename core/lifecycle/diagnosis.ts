@@ -3,6 +3,7 @@ import type { Diagnosis, PluginStatus } from '../plugin/host-control.ts'
 import { within } from '../process/deadline.ts'
 import { checkNeeds, type Surroundings } from './needs.ts'
 import { checkPermissions, type PermissionBus } from './needs-permissions.ts'
+import { thisUser } from './needs-user.ts'
 import type { Found } from './read-package.ts'
 
 /** What is asked of one plugin comes within this many milliseconds, or is told to be missing. */
@@ -32,8 +33,9 @@ export async function diagnose(
       attempt('needs', () => checkNeeds(needs, surroundings)),
       attempt('needs', () => checkPermissions(needs, bus)),
       attempt('driver', driver),
+      defects(status),
     ])
-    return { id, state, ...(reason !== undefined && { reason }), findings: [...findings.flat(), ...defects(status)] }
+    return { id, state, ...(reason !== undefined && { reason }), findings: findings.flat() }
   }
   const order = (id: string) => (id === 'host' ? '' : id)
   const all = await Promise.all(supervisor.units().map((unit) => one(unit, () => unit.diagnose())))
@@ -50,8 +52,10 @@ async function attempt(name: string, check: () => Promise<readonly Finding[]>): 
   }
 }
 
-/** A plugin that failed for a reason that is no need of it. */
-function defects({ id, state, reason }: Patient['status']): Finding[] {
+/** A plugin that failed for a reason that is no need of it. What it wrote before tells more. */
+async function defects({ id, state, reason }: Patient['status']): Promise<Finding[]> {
   if (state !== 'failed' && state !== 'quarantined') return []
-  return [{ kind: 'state', name: id, ok: false, optional: false, sentence: reason ?? 'It failed.' }]
+  const { unit } = await thisUser()
+  const look = unit && /^[a-z][a-z0-9-]*$/.test(id) && { mend: `journalctl --unit=${unit} --since=-1h --grep=${id}` }
+  return [{ kind: 'state', name: id, ok: false, optional: false, sentence: reason ?? 'It failed.', ...look }]
 }

@@ -1,7 +1,7 @@
 import { access, constants, readdir, stat } from 'node:fs/promises'
 import { basename, dirname, isAbsolute, join } from 'node:path'
 import type { Finding } from '../plugin/capabilities.ts'
-import { groupOf, thisUser } from './needs-user.ts'
+import { groupOf, joinCommand, thisUser } from './needs-user.ts'
 
 /** Looks for a device of this name that this user may read. */
 export async function checkDevice(name: string): Promise<Finding> {
@@ -32,7 +32,8 @@ const isReadable = (file: string) =>
 
 /** Who may read a device that this user may not, and the command that lets this user: into its group, if that has the right. */
 async function whoMay(file: string): Promise<Pick<Finding, 'sentence' | 'mend'>> {
-  const { name, thenRestart } = await thisUser()
+  const user = await thisUser()
+  const { name } = user
   const stats = await stat(file).catch(() => undefined)
   if (!stats) return { sentence: `The device ${file} may not be looked at by the user ${name}.` }
   const group = await groupOf(stats.gid)
@@ -41,7 +42,7 @@ async function whoMay(file: string): Promise<Pick<Finding, 'sentence' | 'mend'>>
   const sentence = `The device ${file} may not be read by the user ${name} (it belongs to ${owner}).`
   // The group of root is no way to a device: who is in it reads much else.
   if (!group || stats.gid === 0 || (stats.mode & constants.S_IRGRP) === 0) return { sentence }
-  return { sentence, mend: `sudo usermod -aG ${group.name} ${name}${thenRestart}` }
+  return { sentence, ...joinCommand(group.name, user) }
 }
 
 /** Where the session of the user of this process would have its sockets. */
@@ -52,7 +53,7 @@ export function sessionDirectory(): string {
 
 /** Looks for the user's session: its directory is there and belongs to this user. */
 export async function checkSession(): Promise<Finding> {
-  const { uid, name } = await thisUser()
+  const { uid, name, account } = await thisUser()
   const directory = sessionDirectory()
   const finding = { kind: 'session', name, optional: false } as const
   const stats = await stat(directory).catch(() => undefined)
@@ -60,5 +61,5 @@ export async function checkSession(): Promise<Finding> {
     return { ...finding, ok: true, sentence: `The user ${name} has a session (${directory}).` }
   const what = stats ? `${directory} belongs to another` : `there is no ${directory}`
   const sentence = `The user ${name} has no session: ${what}.`
-  return { ...finding, ok: false, sentence, mend: `sudo loginctl enable-linger ${name}` }
+  return { ...finding, ok: false, sentence, ...(account && { mend: `sudo loginctl enable-linger ${account}` }) }
 }

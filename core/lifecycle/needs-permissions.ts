@@ -1,7 +1,8 @@
 import type { Finding } from '../plugin/capabilities.ts'
 import type { Needs } from '../plugin/contract.ts'
 import type { SystemBus } from '../process/dbus.ts'
-import { groupOf, thisUser } from './needs-user.ts'
+import { within } from '../process/deadline.ts'
+import { groupOf, joinCommand, thisUser } from './needs-user.ts'
 
 export type PermissionBus = Pick<SystemBus, 'call' | 'uniqueName' | 'watchName'>
 
@@ -31,9 +32,11 @@ async function checkActions(actions: Readonly<Record<string, string>>, bus: Perm
 /** Asks polkit about our own connection to the bus. Nobody is at the machine, so what it would ask a password for is a no. */
 async function checkAction(action: string, purpose: string, bus: PermissionBus): Promise<Finding> {
   const finding = { kind: 'polkit', name: action, optional: true } as const
-  const { name } = await thisUser()
+  const { name, account } = await thisUser()
   try {
-    const subject = ['system-bus-name', { name: await bus.uniqueName() }]
+    // With a deadline, which also keeps a process alive that waits for nothing else.
+    const ownName = await within(bus.uniqueName(), askMs, 'The system bus does not answer.')
+    const subject = ['system-bus-name', { name: ownName }]
     const [answer] = await bus.call({
       service: polkit,
       path: '/org/freedesktop/PolicyKit1/Authority',
@@ -46,20 +49,24 @@ async function checkAction(action: string, purpose: string, bus: PermissionBus):
     const [ok] = answer as [boolean]
     if (ok) return { ...finding, ok, sentence: `polkit permits ${action} to the user ${name}.` }
     const sentence = `polkit does not permit ${action} to the user ${name}. It is for: ${purpose}`
-    return { ...finding, ok: false, sentence, ...ruleFor(action, name) }
+    return { ...finding, ok: false, sentence, ...ruleFor(action, account) }
   } catch (error) {
     const { dbusName = '', message } = error as Error & { dbusName?: string }
-    if (dbusName.startsWith(`${polkit}.`))
-      return { ...finding, ok: false, sentence: `polkit cannot tell about ${action}: ${message}` }
-    const isAbsent = /\.(ServiceUnknown|NameHasNoOwner)$/.test(dbusName)
-    const sentence = `Whether ${action} is permitted is not known: ${isAbsent ? 'polkit does not run' : message}.`
-    return { ...finding, ok: false, sentence, mend: `sudo apt-get install ${isAbsent ? 'polkitd' : 'dbus polkitd'}` }
+    // It does not know the action: the service that it belongs to is not installed.
+    if (dbusName.startsWith(`${polkit}.`)) {
+      const sentence = `polkit does not tell of ${action}: ${message}. It is for: ${purpose}`
+      return { ...finding, ok: false, sentence, mend: `pkaction | grep -F ${action.split('.').slice(0, 3).join('.')}` }
+    }
+    const isAbsent = /\.(ServiceUnknown|NameHasNoOwner|Disconnected)$/.test(dbusName)
+    const why = message.replace(/\.$/, '')
+    const mend = isAbsent ? 'sudo apt-get install dbus polkitd' : 'systemctl status polkit'
+    return { ...finding, ok: false, sentence: `Whether polkit permits ${action} is not known: ${why}.`, mend }
   }
 }
 
 /** A rule of its own for one action and one user; polkit takes it in at once. */
-function ruleFor(action: string, user: string): Pick<Finding, 'mend'> {
-  if (user.startsWith('#')) return {}
+function ruleFor(action: string, user: string | undefined): Pick<Finding, 'mend'> {
+  if (!user) return {}
   const rule = `polkit.addRule(function (action, subject) { if (action.id == "${action}" && subject.user == "${user}") return polkit.Result.YES })`
   return { mend: `echo '${rule}' | sudo tee /etc/polkit-1/rules.d/50-patchbay-${action}.rules` }
 }
@@ -67,10 +74,15 @@ function ruleFor(action: string, user: string): Pick<Finding, 'mend'> {
 async function checkGroup(name: string, purpose: string): Promise<Finding> {
   const finding = { kind: 'group', name, optional: true } as const
   const [user, group] = await Promise.all([thisUser(), groupOf(name)])
-  if (!group) return { ...finding, ok: false, sentence: `There is no group ${name} on this machine. It is for: ${purpose}` }
+  if (!group) {
+    // Made beforehand, it is the one that the service will use when it is installed.
+    const { mend } = joinCommand(name, user)
+    const sentence = `There is no group ${name} on this machine. It is for: ${purpose}`
+    return { ...finding, ok: false, sentence, ...(mend && { mend: `sudo groupadd --system ${name} && ${mend}` }) }
+  }
   // Root needs no group.
   if (user.uid === 0 || user.gids.includes(group.gid))
     return { ...finding, ok: true, sentence: `The user ${user.name} has the rights of the group ${name}.` }
   const sentence = `The user ${user.name} is not in the group ${name}. It is for: ${purpose}`
-  return { ...finding, ok: false, sentence, mend: `sudo usermod -aG ${name} ${user.name}${user.thenRestart}` }
+  return { ...finding, ok: false, sentence, ...joinCommand(name, user) }
 }

@@ -4,11 +4,14 @@ import { userInfo } from 'node:os'
 /** The user that this process runs as, for the commands that give it more rights. */
 export interface ThisUser {
   readonly uid: number
+  /** For people. */
   readonly name: string
-  /** Also the process's own: a group that was given to the user later counts from the next start. */
+  /** For commands; undefined for a user without an entry (some containers), or with a name that a shell might misread. */
+  readonly account: string | undefined
+  /** The process's own: a group that the user was given meanwhile counts from the next start. */
   readonly gids: readonly number[]
-  /** Behind a command that takes effect with the next start; empty if only the person knows how this process was started. */
-  readonly thenRestart: string
+  /** The systemd service that this process is; undefined if a person started it. */
+  readonly unit: string | undefined
 }
 
 export async function thisUser(): Promise<ThisUser> {
@@ -16,20 +19,26 @@ export async function thisUser(): Promise<ThisUser> {
   const gids = [...new Set([process.getegid?.() ?? 0, ...(process.getgroups?.() ?? [])])]
   const cgroup = await readFile('/proc/self/cgroup', 'utf8').catch(() => '')
   const [, unit] = /\/system\.slice\/([\w@-]+\.service)$/m.exec(cgroup) ?? []
-  return { uid, name: nameOf(uid), gids, thenRestart: unit ? ` && sudo systemctl restart ${unit}` : '' }
+  const account = accountName()
+  return { uid, name: account ?? `number ${uid}`, account, gids, unit }
 }
 
-/** A user without an entry, as in some containers, is known by number; so is one whose name a shell might misread. */
-function nameOf(uid: number): string {
+function accountName(): string | undefined {
   try {
     const { username } = userInfo()
-    return /^[a-z_][\w.-]*$/i.test(username) ? username : `#${uid}`
+    return /^[a-z_][\w.-]*$/i.test(username) ? username : undefined
   } catch {
-    return `#${uid}`
+    return undefined // there is no entry for it
   }
 }
 
-/** The name of a group by its number, or its number by name; undefined if `/etc/group` does not have it. */
+/** The command that puts a user into a group, and starts the daemon anew where that is known to be a service: groups count from then on. */
+export function joinCommand(group: string, { account, unit }: ThisUser): { readonly mend?: string } {
+  if (!account) return {}
+  return { mend: `sudo usermod -aG ${group} ${account}${unit ? ` && sudo systemctl restart ${unit}` : ''}` }
+}
+
+/** A group by its number or its name; undefined if `/etc/group` does not have it. */
 export async function groupOf(wanted: number | string): Promise<{ name: string; gid: number } | undefined> {
   const lines = (await readFile('/etc/group', 'utf8').catch(() => '')).split('\n')
   const groups = lines.map((line) => line.split(':')).map(([name = '', , gid]) => ({ name, gid: Number(gid) }))

@@ -27,6 +27,7 @@ export interface PowerFinding {
   readonly ok: boolean
   readonly optional: true
   readonly sentence: string
+  /** A command that mends it, or tells more. */
   readonly mend?: string
 }
 
@@ -74,8 +75,8 @@ export async function findPower(bus: Bus): Promise<PowerFinding[]> {
     const verdict = await canPower(bus, action)
     if (verdict.can === 'yes') return [{ ...finding, ok: true, sentence: `systemd-logind can ${verb} this machine.` }]
     if (verdict.can === 'forbidden') return []
-    const mend = verdict.can === 'inhibited' && { mend: 'systemd-inhibit --list' }
-    return [{ ...finding, ok: false, sentence: verdict.reason, ...mend }]
+    const mend = verdict.can === 'inhibited' ? 'systemd-inhibit --list' : 'systemctl status dbus systemd-logind'
+    return [{ ...finding, ok: false, sentence: verdict.reason, mend }]
   })
   return (await Promise.all(findings)).flat()
 }

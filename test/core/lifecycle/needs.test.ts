@@ -280,3 +280,22 @@ void t.test('a watch keeps no process alive, with or without a bus', async (t) =
   await privateBus.start()
   t.equal(await run(), '2\n')
 })
+
+void t.test('a service can say which package brings it and which unit runs it, and be optional', async (t) => {
+  const { privateBus, surroundings } = machine(t)
+  const dbus = {
+    'org.example.Packed': { package: 'lampd' },
+    'org.example.Unit': { package: 'lampd', unit: 'lampd.service', optional: true },
+    'org.example.Bare': {},
+  }
+  const { told, until } = watching(t, { dbus: { 'org.example.Unit': dbus['org.example.Unit'] } }, surroundings)
+  await until('')
+  t.same(told, [''], 'what is optional is not missed')
+  await privateBus.start()
+  t.same(await privateBus.strangers(), [], 'and nobody asks the bus for it')
+  t.match(await checkNeeds({ dbus }, surroundings), [
+    { name: 'org.example.Packed', ok: false, optional: false, mend: 'sudo apt-get install lampd' },
+    { optional: true, mend: 'sudo apt-get install lampd && sudo systemctl enable --now lampd.service' },
+    { name: 'org.example.Bare', optional: false, mend: undefined },
+  ])
+})
