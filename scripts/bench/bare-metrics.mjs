@@ -4,14 +4,15 @@ import { Server } from 'socket.io'
 import { stats } from './plugin/handlers.js'
 
 let register
-const http = createServer(async (_request, response) => {
+const http = createServer((_request, response) => void answer(response))
+async function answer(response) {
   if (!register) {
     const { default: client } = await import('prom-client')
     register = new client.Registry()
     client.collectDefaultMetrics({ register })
   }
   response.setHeader('Content-Type', register.contentType).end(await register.metrics())
-})
+}
 const io = new Server(http, { serveClient: false })
 io.on('connection', (socket) => socket.on('module:subscribe', (_payload, ack) => ack({ success: true })))
 // As often as the plugin system, and as much.
