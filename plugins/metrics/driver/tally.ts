@@ -94,7 +94,7 @@ export class Tally {
       family(
         'patchbay_refusals_total',
         'counter',
-        'Connections refused, by error code.',
+        'Logins and connections refused, by error code, as far as the host tells of them: a storm is counted in part.',
         [...this.#refusals].map(([code, each]) => ({ labels: { code }, value: each.count })),
       ),
       family('patchbay_clients_cut_off_total', 'counter', 'Clients cut off because they left too much unread.', [
