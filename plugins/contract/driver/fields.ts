@@ -85,29 +85,36 @@ function choices(types: readonly string[]): string {
   return types.length > maxChoices ? `${shown} | … (${types.length} in all)` : shown
 }
 
-/** A limit as a sentence part; `x` is its value. */
-const limits: Readonly<Record<string, (x: string) => string>> = {
-  minLength: (x) => `at least ${x} characters`,
-  maxLength: (x) => `at most ${x} characters`,
-  pattern: (x) => `matches ${x}`,
-  minimum: (x) => `≥ ${x}`,
-  maximum: (x) => `≤ ${x}`,
-  exclusiveMinimum: (x) => `> ${x}`,
-  exclusiveMaximum: (x) => `< ${x}`,
-  multipleOf: (x) => `a multiple of ${x}`,
-  minItems: (x) => `at least ${x} items`,
-  maxItems: (x) => `at most ${x} items`,
-  minProperties: (x) => `at least ${x} fields`,
-  maxProperties: (x) => `at most ${x} fields`,
-  default: (x) => `default ${x}`,
+/** Limits that come in pairs, with what they count. */
+const ranges = [
+  ['minLength', 'maxLength', ' characters'],
+  ['minItems', 'maxItems', ' items'],
+  ['minProperties', 'maxProperties', ' fields'],
+  ['minimum', 'maximum', ''],
+] as const
+/** Others, each with the words before its value. */
+const others = {
+  exclusiveMinimum: 'more than ',
+  exclusiveMaximum: 'less than ',
+  multipleOf: 'a multiple of ',
+  pattern: 'matches ',
+  default: 'default ',
 }
 
 function notes(schema: Schema): Pick<Field, 'limits' | 'description'> {
   if (!isObject(schema)) return { limits: [], description: undefined }
-  const said = Object.entries(limits).flatMap(([keyword, say]) => {
+  const said: string[] = []
+  for (const [least, most, what] of ranges) {
+    const [low, high] = [schema[least], schema[most]]
+    if (low !== undefined && high !== undefined)
+      said.push(low === high ? `${String(low)}${what}` : `${String(low)} to ${String(high)}${what}`)
+    else if (low !== undefined) said.push(`at least ${String(low)}${what}`)
+    else if (high !== undefined) said.push(`at most ${String(high)}${what}`)
+  }
+  for (const [keyword, words] of Object.entries(others)) {
     const value = schema[keyword]
-    return value === undefined ? [] : [say(cut(typeof value === 'string' ? value : JSON.stringify(value)))]
-  })
+    if (value !== undefined) said.push(cut(`${words}${keyword === 'pattern' ? String(value) : JSON.stringify(value)}`))
+  }
   if (schema.uniqueItems === true) said.push('no item twice')
   if (schema.additionalProperties === false) said.push('no other fields')
   const { description } = schema

@@ -49,9 +49,9 @@ function copyOf(kind: string, value: unknown, rules: Rules): unknown {
   return value
 }
 
-/** Without properties that readers of documents, the official one too, take for something else and stumble over. */
+/** Without a property called `$ref`: readers of documents, the official one too, take its schema for a reference. */
 function namedCopies(schemas: object, rules: Rules): object {
-  const kept = Object.entries(schemas).filter(([name]) => name !== '__proto__' && name !== '$ref')
+  const kept = Object.entries(schemas).filter(([name]) => name !== '$ref')
   return Object.fromEntries(kept.map(([name, item]) => [name, rebuild(item, rules)]))
 }
 
@@ -81,11 +81,10 @@ export function expand(schema: unknown): Schema {
 
 /** The schema as part of a larger document, at this JSON pointer in it. Always an object, as AsyncAPI wants it. */
 export function embed(schema: unknown, pointer: string): Schema & object {
-  // The prefix keeps names such as `__proto__` from readers that are not prepared for them.
-  const refer = (name: string): Schema => ({ $ref: `#${pointer}/definitions/def.${name}` })
+  const refer = (name: string): Schema => ({ $ref: `#${pointer}/definitions/${name}` })
   const whole = rebuild(schema, { refer })
   if (!isObject(whole)) return whole ? {} : { not: {} }
-  const definitions = [...definitionsOf(schema)].map(([name, definition]) => [`def.${name}`, rebuild(definition, { refer })])
+  const definitions = [...definitionsOf(schema)].map(([name, definition]) => [name, rebuild(definition, { refer })])
   return definitions.length > 0 ? { ...whole, definitions: Object.fromEntries(definitions) } : whole
 }
 
