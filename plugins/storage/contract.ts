@@ -90,7 +90,7 @@ export const storage = defineContract({
   errors: {
     STORAGE_NO_DRIVE: 'This machine has no drive with health data.',
     STORAGE_TOOL_MISSING: 'A program that reads drives is missing: sudo apt install nvme-cli',
-    STORAGE_PERMISSION: 'Patchbay may not read the health of the drive; the README of the storage plugin shows how to grant it.',
+    STORAGE_PERMISSION: 'Patchbay may not read the health of the drive: patchbay doctor tells the command that mends it.',
     STORAGE_DRIVE_GONE: 'The drive was removed while it was read.',
     STORAGE_READ_FAILED: 'The drive or its file systems could not be read; try again.',
   },

@@ -1,6 +1,7 @@
 import { definePlugin } from 'patchbay/plugin'
 import { storage } from './contract.ts'
 import { createReader } from './driver/storage.ts'
+import { findings } from './findings.ts'
 
 /** A later subscriber gets a new reading when the last is older than this. */
 const FRESH_MS = 60_000
@@ -37,6 +38,7 @@ export default definePlugin(storage, {
       if (failure && !ctx.signal.aborted) ctx.publishError(failure.code, failure.message)
     }
 
+    ctx.diagnose(async () => findings(await read()))
     ctx.handle('storage:refresh', async () => {
       const failure = await update()
       if (failure) throw ctx.error(failure.code, failure.message)

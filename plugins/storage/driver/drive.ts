@@ -78,8 +78,11 @@ export type FailureCode =
 /** Why something could not be read, with a sentence for people. */
 export class StorageFailure extends Error {
   readonly code: FailureCode
-  constructor(code: FailureCode, message: string, cause?: unknown) {
+  /** A command to paste. */
+  readonly mend: string | undefined
+  constructor(code: FailureCode, message: string, { cause, mend }: { cause?: unknown; mend?: string } = {}) {
     super(message, { cause })
     this.code = code
+    this.mend = mend
   }
 }

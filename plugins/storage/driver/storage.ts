@@ -1,5 +1,6 @@
 import { join } from 'node:path'
 import { type Drive, type Health, isComplete, type Partition, type Smart, StorageFailure } from './drive.ts'
+import { createHelper, type Helper } from './helper.ts'
 import { type Mount, readMounts } from './mounts.ts'
 import { readNvme } from './nvme.ts'
 import { type Partitions, printable, readPartitions } from './partitions.ts'
@@ -17,13 +18,24 @@ export interface Reading {
   /** Every file system on a drive; null if none could be read. */
   readonly partitions: Partition[] | null
   readonly failure: StorageFailure | null
+  /** Each drive that was asked, and why it did not answer. */
+  readonly asked: ReadonlyArray<{ readonly device: string; readonly failure: StorageFailure | null }>
+}
+
+/** What drives are asked through: our own programs, and root's where ours are refused. */
+interface Programs {
+  readonly exec: Exec
+  readonly helper: Helper
+  /** Drives that only the helper can read: they are not tried again without it. */
+  readonly helped: Set<string>
 }
 
 /** Reads drives and file systems. While a read runs, every caller gets that one. `root` is `/` but in tests. */
-export function createReader(exec: Exec, root = '/'): () => Promise<Reading> {
+export function createReader(exec: Exec, root = '/', helper = createHelper(root)): () => Promise<Reading> {
+  const programs = { exec, helper, helped: new Set<string>() }
   let running: Promise<Reading> | undefined
   return () => {
-    running ??= readStorage(exec, root).finally(() => {
+    running ??= readStorage(programs, root).finally(() => {
       running = undefined
     })
     return running
@@ -33,13 +45,13 @@ export function createReader(exec: Exec, root = '/'): () => Promise<Reading> {
 /** Kernel names that go into argument lists; what holds no health data (memory cards, RAM disks, loops, volumes) is left out. */
 const DRIVE = /^(nvme\d{1,4}n\d{1,4}|sd[a-z]{1,3})$/
 
-async function readStorage(exec: Exec, root: string): Promise<Reading> {
+async function readStorage(programs: Programs, root: string): Promise<Reading> {
   const mounts = await readMounts(root)
   const system = new Set(mounts.find(({ target }) => target === '/')?.drives)
   const names = (await list(join(root, 'sys/block'))).filter((name) => DRIVE.test(name)).sort(bySystem(system))
   const [partitions, ...answers] = await Promise.all([
-    readPartitions(exec, mounts),
-    ...names.map((name) => readDrive(exec, root, name)),
+    readPartitions(programs.exec, mounts),
+    ...names.map((name) => readDrive(programs, root, name)),
   ])
   const drives = answers.flatMap((answer) =>
     answer.facts ? tell(answer, answer.facts, system.has(answer.name), partitionsOf(mounts, partitions, answer.name)) : [],
@@ -50,6 +62,7 @@ async function readStorage(exec: Exec, root: string): Promise<Reading> {
     drives: drives.filter((drive) => drive !== health),
     partitions: partitions.failure && partitions.found.size === 0 ? null : [...partitions.found.values()],
     failure: (health ? null : whyNone(drives, answers)) ?? partitions.failure,
+    asked: answers.flatMap(({ name, facts, failure }) => (facts || failure ? [{ device: `/dev/${name}`, failure }] : [])),
   }
 }
 
@@ -68,15 +81,13 @@ interface Answer {
   readonly failure: StorageFailure | null
 }
 
-async function readDrive(exec: Exec, root: string, name: string): Promise<Answer> {
+async function readDrive(programs: Programs, root: string, name: string): Promise<Answer> {
   const device = `/dev/${name}`
   const nothing: Answer = { name, facts: null, smart: null, failure: null }
   const facts = await readFacts(root, name)
   if (facts.size === 0) return nothing // a card reader without a card
   try {
-    const smart = await (facts.protocol === 'nvme'
-      ? readNvme(exec, device)
-      : readSmartctl(exec, device, facts.protocol === 'ata'))
+    const smart = await readSmart(programs, device, facts.protocol)
     if (smart) return { name, facts, smart, failure: null }
     if (await isPresent(root, name)) return nothing
   } catch (error) {
@@ -84,6 +95,22 @@ async function readDrive(exec: Exec, root: string, name: string): Promise<Answer
     if (await isPresent(root, name)) return { name, facts, smart: null, failure: error }
   }
   return { ...nothing, failure: new StorageFailure('STORAGE_DRIVE_GONE', `${device} was removed while it was read.`) }
+}
+
+async function readSmart({ exec, helper, helped }: Programs, device: string, protocol: Smart['protocol']): Promise<Smart | null> {
+  const ask = (through: Exec) =>
+    protocol === 'nvme' ? readNvme(through, device) : readSmartctl(through, device, protocol === 'ata' && through === exec)
+  if (helped.has(device) && (await helper.problem()) === null) return ask(helper)
+  try {
+    return await ask(exec)
+  } catch (error) {
+    if (!(error instanceof StorageFailure && error.code === 'STORAGE_PERMISSION')) throw error
+    const problem = await helper.problem()
+    if (problem)
+      throw new StorageFailure(error.code, `${error.message} ${problem.sentence}`, { cause: error.cause, mend: problem.mend })
+    helped.add(device)
+    return ask(helper)
+  }
 }
 
 const isPresent = async (root: string, name: string) => (await read(join(root, 'sys/block', name, 'size'))) !== null

@@ -21,10 +21,10 @@ export async function runTool(exec: Exec, program: keyof typeof PACKAGES, args: 
       throw new StorageFailure(
         'STORAGE_TOOL_MISSING',
         `The program ${program} is missing: sudo apt install ${PACKAGES[program]}`,
-        error,
+        { cause: error, mend: `sudo apt install ${PACKAGES[program]}` },
       )
     const what = code === 'ETIMEDOUT' ? `did not answer within ${timeoutMs / 1000} s` : 'could not be run'
-    throw new StorageFailure('STORAGE_READ_FAILED', `The program ${program} ${what}.`, error)
+    throw new StorageFailure('STORAGE_READ_FAILED', `The program ${program} ${what}.`, { cause: error })
   }
 }
 
@@ -35,14 +35,11 @@ export function unreadable(device: string, said: string, capability: string): St
   const [code, message]: [FailureCode, string] = DENIED.test(said)
     ? ['STORAGE_PERMISSION', permission(device, capability)]
     : ['STORAGE_READ_FAILED', `The health data of ${device} could not be read or understood.`]
-  return new StorageFailure(code, message, said.slice(0, 500))
+  return new StorageFailure(code, message, { cause: said.slice(0, 500) })
 }
 
 export function permission(device: string, capability: string): string {
-  return (
-    `Patchbay may not read the health of ${device}: that takes the capability ${capability} and the group disk. ` +
-    'Run it as root, or grant both to its service as the README of the storage plugin shows.'
-  )
+  return `Patchbay may not read the health of ${device}: that takes the capability ${capability} and the group disk.`
 }
 
 export type Json = { readonly [key: string]: unknown }

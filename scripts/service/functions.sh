@@ -1,0 +1,72 @@
+# Read by install.sh, uninstall.sh, package-deb.sh and the Debian package's own scripts: what is put where.
+
+opt=/opt/patchbay config=/etc/patchbay state=/var/lib/patchbay backups=/var/backups/patchbay credential=/etc/credstore/patchbay.telegram-bot-token
+
+# service_files local|package: what belongs outside the package's own directory, a line each: source, place, mode.
+service_files() {
+  local lib=/usr/lib bin=/usr/bin polkit=/usr/share/polkit-1/rules.d
+  if [ "$1" = local ]; then lib=/etc bin=/usr/local/bin polkit=/etc/polkit-1/rules.d; fi
+  cat <<LIST
+patchbay.service $lib/systemd/system/patchbay.service 644
+patchbay-smart.socket $lib/systemd/system/patchbay-smart.socket 644
+patchbay-smart@.service $lib/systemd/system/patchbay-smart@.service 644
+polkit.rules $polkit/50-patchbay.rules 644
+udev.rules $lib/udev/rules.d/99-patchbay.rules 644
+sysusers.conf $lib/sysusers.d/patchbay.conf 644
+tmpfiles.conf $lib/tmpfiles.d/patchbay.conf 644
+patchbay $bin/patchbay 755
+LIST
+}
+
+# stage DIR: copies the built package of this checkout there, as it is installed.
+stage() {
+  local name
+  mkdir -p "$1/config" "$1/node_modules"
+  cp -R dist package.json README.md CHANGELOG.md LICENSE "$1/"
+  cp -R config/schemas config/examples "$1/config/"
+  cp -R scripts/service "$1/service"
+  for name in $(node -p 'Object.keys(require("./package.json").dependencies ?? {}).join(" ")'); do
+    mkdir -p "$(dirname "$1/node_modules/$name")"
+    cp -RL "node_modules/$name" "$1/node_modules/$name"
+  done
+  # The daemon refuses plugins that others may write.
+  chmod -R u=rwX,go=rX "$1"
+}
+
+# put_files PREFIX local|package SOURCE ROOT NODE: puts the files of SOURCE/service in place below PREFIX, for a package in ROOT.
+put_files() {
+  local source place mode
+  service_files "$2" | while read -r source place mode; do
+    mkdir -p "$1$(dirname "$place")"
+    sed -e "s|@ROOT@|$4|g" -e "s|@NODE@|$5|g" "$3/service/$source" >"$1$place.new"
+    chmod "$mode" "$1$place.new"
+    mv "$1$place.new" "$1$place"
+  done
+}
+
+# Lets the machine know of files that were put in place: user, directories, groups, rules, units.
+configure_machine() {
+  local group groups=''
+  systemd-sysusers patchbay.conf
+  # What opens cameras, sound, graphics, Bluetooth and GPIO, as far as this machine has such groups.
+  for group in video render audio bluetooth gpio; do
+    if getent group "$group" >/dev/null; then groups=$groups,$group; fi
+  done
+  if [ -n "$groups" ]; then usermod --append --groups "${groups#,}" patchbay; fi
+  systemd-tmpfiles --create patchbay.conf
+  if [ ! -e /etc/credstore ]; then mkdir -m 700 /etc/credstore; fi
+  systemctl daemon-reload
+  if command -v udevadm >/dev/null; then
+    udevadm control --reload || true
+    udevadm trigger --subsystem-match=nvme || true
+  fi
+}
+
+# Starts the release that is in place. Fails if it does not tell systemd within 30 s that it is ready, or does not stay so.
+healthy() {
+  systemctl reset-failed patchbay.service 2>/dev/null || true
+  # The daemon that runs now has 10 s to stop.
+  timeout 40 systemctl restart patchbay.service || return
+  sleep 2
+  systemctl --quiet is-active patchbay.service && [ "$(systemctl show -P NRestarts patchbay.service)" -eq 0 ]
+}
