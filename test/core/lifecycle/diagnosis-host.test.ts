@@ -1,0 +1,199 @@
+import { execFile } from 'node:child_process'
+import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { createServer } from 'node:https'
+import type { AddressInfo } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
+import { generate } from 'selfsigned'
+import t, { type Test } from 'tap'
+import { Config } from '../../../core/config/config.ts'
+import { examineHost, type HostFacts } from '../../../core/lifecycle/diagnosis-host.ts'
+import { checkReach } from '../../../core/lifecycle/diagnosis-reach.ts'
+
+const dayMs = 86_400_000
+
+/** Facts of a host with this host.json and everything in order, in directories of its own. */
+async function facts(t: Test, host: object = {}, more: Partial<HostFacts> = {}): Promise<HostFacts> {
+  const dir = mkdtempSync(join(tmpdir(), 'patchbay-host-'))
+  t.teardown(() => rmSync(dir, { recursive: true }))
+  writeFileSync(join(dir, 'host.json'), JSON.stringify(host))
+  const { host: config } = await Config.open({ configDir: dir, env: {} })
+  return { config, problems: [], configDir: dir, dataDir: dir, hasOwner: true, commandName: 'patchbay', ...more }
+}
+
+/** A certificate for 127.0.0.1 that ends in so many days. */
+function certificate(days: number) {
+  const altNames = [{ type: 7 as const, ip: '127.0.0.1' }]
+  return generate([{ name: 'commonName', value: '127.0.0.1' }], {
+    algorithm: 'sha256',
+    notBeforeDate: new Date(Date.now() - 90 * dayMs),
+    notAfterDate: new Date(Date.now() + days * dayMs),
+    extensions: [{ name: 'subjectAltName', altNames }],
+  })
+}
+
+const wrong = async (known: HostFacts) => (await examineHost(known)).filter(({ ok }) => !ok)
+
+void t.test('a host with everything in order has nothing to mend', async (t) => {
+  const all = await examineHost(await facts(t, { publicUrl: 'https://pi.example' }))
+  t.same(
+    all.map(({ kind, ok }) => `${kind} ${ok}`),
+    ['node true', 'config true', 'access true', 'data true', 'clock true', 'listening true', 'reach true'],
+  )
+  t.match(all[0]?.sentence, new RegExp(`^Node\\.js is ${process.version} on `))
+  t.match(all.at(-1)?.sentence, /shows when the daemon runs\.$/)
+})
+
+void t.test('what is wrong in a configuration file is told with the command that opens it there', async (t) => {
+  const problems = [
+    { file: 'host.json', line: 3, message: '"prot" is not a setting' },
+    { file: 'PATCHBAY_PORT', line: 0, message: '"port" must be integer' },
+  ]
+  const { config, ...known } = await facts(t, {}, { problems, configDir: "/etc/it's" })
+  t.match(await wrong(known), [
+    {
+      kind: 'config',
+      optional: false,
+      sentence: 'host.json, line 3: "prot" is not a setting.',
+      mend: String.raw`sudo editor +3 '/etc/it'\''s/host.json'`,
+    },
+    { kind: 'config', sentence: 'PATCHBAY_PORT: "port" must be integer.', mend: undefined },
+  ])
+})
+
+void t.test('no owner, no way in from outside and an open network are told, and break nothing', async (t) => {
+  const found = await wrong(await facts(t, { address: '0.0.0.0' }, { hasOwner: false }))
+  t.match(found, [
+    { kind: 'access', optional: true, mend: /^patchbay access add / },
+    { kind: 'listening', optional: true, sentence: /Without TLS/, mend: 'patchbay https' },
+    { kind: 'reach', optional: true, sentence: /^No publicUrl is set/, mend: /^patchbay config set publicUrl https:/ },
+  ])
+  t.match(await wrong(await facts(t, { publicUrl: 'http://pi.example' })), [
+    { kind: 'reach', optional: true, sentence: /is not https/ },
+  ])
+})
+
+void t.test('a data directory that others may enter is told, one that is not there yet is no problem', async (t) => {
+  const known = await facts(t, { publicUrl: 'https://pi.example' })
+  chmodSync(known.dataDir, 0o755)
+  t.match(await wrong(known), [
+    {
+      kind: 'data',
+      ok: false,
+      optional: false,
+      sentence: /is open to others \(mode 755\)/,
+      mend: `sudo chmod 700 '${known.dataDir}'`,
+    },
+  ])
+  t.same(await wrong({ ...known, dataDir: join(known.dataDir, 'none') }), [])
+  t.match(await wrong({ ...known, dataDir: '/etc/passwd/none' }), [{ kind: 'data', sentence: /cannot be looked at \(ENOTDIR\)/ }])
+})
+
+void t.test('a clock from before the daemon was built is told', async (t) => {
+  const RealDate = Date
+  t.teardown(() => {
+    globalThis.Date = RealDate
+  })
+  const known = await facts(t, { publicUrl: 'https://pi.example' })
+  globalThis.Date = class extends RealDate {
+    constructor() {
+      super(0)
+    }
+  } as DateConstructor
+  const found = await wrong(known)
+  globalThis.Date = RealDate
+  t.match(found, [{ kind: 'clock', sentence: /^The clock says 1970-01-01/, mend: 'sudo timedatectl set-ntp true' }])
+})
+
+void t.test('a certificate is told that has ended, ends soon or cannot be read', async (t) => {
+  const known = await facts(t)
+  const cert = join(known.dataDir, 'cert.pem')
+  const found = async () => {
+    const config = {
+      ...(known.config as NonNullable<HostFacts['config']>),
+      publicUrl: 'https://pi.example',
+      tls: { cert, key: '' },
+    }
+    return (await examineHost({ ...known, config })).find(({ kind }) => kind === 'certificate')
+  }
+  t.match(await found(), { ok: false, sentence: /cannot be read \(ENOENT\)/ })
+  for (const [days, expected] of [
+    [-1, { ok: false, optional: false, sentence: /ended on \d{4}-/ }],
+    [7, { ok: false, optional: true, sentence: /ends on \d{4}-/ }],
+    [60, { ok: true, sentence: /^The certificate is good until / }],
+  ] as const) {
+    writeFileSync(cert, (await certificate(days)).cert)
+    t.match(await found(), expected, `${days} days`)
+  }
+})
+
+void t.test(
+  'names that requests came for in vain are told, the latest first, and only a plain one gets into a command',
+  async (t) => {
+    const at = Date.UTC(2026, 0, 2)
+    const names = [
+      'old.example',
+      "x';reboot;'.example",
+      '203.0.113.7',
+      '[2001:db8::1]',
+      'evil\u202e.example',
+      'new.tunnel.example',
+    ]
+    const refusedHosts = new Map(names.map((name, index) => [name, { count: index + 1, at }]))
+    const known = await facts(t, { publicUrl: 'http://pi.example' }, { running: { instance: 'one', refusedHosts } })
+    const found = (await wrong(known)).filter(({ kind }) => kind === 'host name')
+    t.match(found, [
+      {
+        name: 'new.tunnel.example',
+        optional: true,
+        sentence:
+          /^Requests arrive for the name "new\.tunnel\.example", .*6 requests, the last at 2026-01-02T00:00:00Z.*set publicUrl\.$/,
+        mend: 'patchbay config set publicUrl https://new.tunnel.example',
+      },
+      { sentence: /"evil\\u\{202e\}\.example"/, mend: undefined },
+      { mend: undefined },
+    ])
+    t.equal(found.length, 3)
+  },
+)
+
+void t.test('the publicUrl leads here only if this very start of the daemon answers', async (t) => {
+  const { cert, private: key } = await certificate(1)
+  let instance: string | undefined = 'this one'
+  const server = createServer({ cert, key }, (_request, response) => {
+    if (instance !== undefined) response.setHeader('X-Patchbay-Instance', instance)
+    response.end('{}')
+  })
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  t.teardown(() => server.close())
+  const publicUrl = `https://127.0.0.1:${(server.address() as AddressInfo).port}`
+  const { config, dataDir } = await facts(t, { publicUrl })
+  const reach = async () => {
+    const [finding] = await checkReach(config as NonNullable<HostFacts['config']>, 'patchbay', { instance: 'this one' })
+    return finding
+  }
+  t.match(await reach(), {
+    ok: false,
+    optional: true,
+    sentence: /leads here, with a certificate that this machine does not trust/,
+  })
+  instance = 'another'
+  t.match(await reach(), { ok: false, optional: false, sentence: /another Patchbay/ })
+  instance = undefined
+  t.match(await reach(), { ok: false, sentence: /something that is not Patchbay/ })
+
+  instance = 'this one'
+  writeFileSync(join(dataDir, 'ca.pem'), cert)
+  const module = JSON.stringify(new URL('../../../core/lifecycle/diagnosis-reach.ts', import.meta.url).href)
+  const script = `import { checkReach } from ${module}
+    console.log(JSON.stringify(await checkReach({ publicUrl: '${publicUrl}' }, 'patchbay', { instance: 'this one' })))`
+  const args = ['--import=./scripts/strip-types.mjs', '--input-type=module', '--eval', script]
+  const env = { ...process.env, NODE_EXTRA_CA_CERTS: join(dataDir, 'ca.pem') }
+  const { stdout } = await promisify(execFile)(process.execPath, args, { env })
+  t.match(JSON.parse(stdout), [{ ok: true, sentence: `${publicUrl} leads here.` }])
+
+  server.close()
+  server.closeAllConnections()
+  t.match(await reach(), { ok: false, optional: false, sentence: /does not lead here from this machine \(ECONNREFUSED\)/ })
+})

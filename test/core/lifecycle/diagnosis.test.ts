@@ -1,0 +1,67 @@
+import t from 'tap'
+import { diagnose, type Patient } from '../../../core/lifecycle/diagnosis.ts'
+import type { Finding } from '../../../core/plugin/capabilities.ts'
+import type { Needs } from '../../../core/plugin/contract.ts'
+import { SystemBus } from '../../../core/process/dbus.ts'
+
+const bus = new SystemBus('unix:path=/nowhere/bus')
+const led: Finding = { kind: 'led', name: 'ACT', ok: true, optional: true, sentence: 'There is an LED.' }
+const tool = { package: 'a-package' }
+
+function patient(status: Patient['status'], needs?: Needs, find = (): readonly Finding[] => []): Patient {
+  return { status, found: { contract: { id: status.id, ...(needs && { needs }) } }, diagnose: async () => find() }
+}
+const examine = (units: readonly Patient[], host?: () => Promise<readonly Finding[]>) =>
+  diagnose({ units: () => units }, bus, host)
+
+void t.test('the host comes first, then every plugin with its needs, its permissions and what its drivers find', async (t) => {
+  const needs = { tools: { sh: tool, 'no-such-tool': tool }, groups: { 'no-such-group': 'nothing.' } }
+  const fine = { ...led, name: 'host' }
+  const all = [
+    patient({ id: 'lamp', state: 'running' }, needs, () => [led]),
+    patient({ id: 'host', state: 'running' }),
+    patient({ id: 'camera', state: 'disabled', reason: 'It is not switched on.' }, { devices: ['/nowhere/video0'] }),
+  ]
+  t.match(await examine(all, async () => [fine]), [
+    { id: 'host', state: 'running', findings: [fine] },
+    { id: 'camera', state: 'disabled', reason: 'It is not switched on.', findings: [{ kind: 'device', ok: false }] },
+    {
+      id: 'lamp',
+      findings: [{ name: 'sh', ok: true }, { name: 'no-such-tool', ok: false }, { kind: 'group', optional: true }, led],
+    },
+  ])
+})
+
+void t.test('a plugin that failed is told with its reason, and one whose contract cannot be read has no needs', async (t) => {
+  const unreadable: Patient = { ...patient({ id: 'broken', state: 'failed', reason: 'It has no contract.' }), found: {} }
+  t.match(await examine([unreadable, patient({ id: 'wild', state: 'quarantined' })]), [
+    { id: 'broken', findings: [{ kind: 'state', name: 'broken', ok: false, optional: false, sentence: 'It has no contract.' }] },
+    { id: 'wild', findings: [{ kind: 'state', sentence: 'It failed.' }] },
+  ])
+})
+
+void t.test('a check that fails hides nothing of the others', async (t) => {
+  const broken = patient({ id: 'lamp', state: 'running' }, { tools: { sh: tool } }, () => {
+    throw new Error('the LED is gone')
+  })
+  t.match(await examine([broken, patient({ id: 'host', state: 'running' })], () => Promise.reject(new Error('no disk'))), [
+    { id: 'host', findings: [{ kind: 'check', ok: false, sentence: 'This check failed: no disk' }] },
+    {
+      id: 'lamp',
+      findings: [
+        { name: 'sh', ok: true },
+        { kind: 'check', name: 'driver', sentence: 'This check failed: the LED is gone' },
+      ],
+    },
+  ])
+})
+
+void t.test('no program is started for a plugin that is switched off', async (t) => {
+  const needs = { tools: { sh: { ...tool, version: '999' } } }
+  const [off, on] = await examine([
+    patient({ id: 'a', state: 'disabled' }, needs),
+    patient({ id: 'b', state: 'unavailable' }, needs),
+  ])
+  t.match(off?.findings, [{ ok: true, sentence: /^The program sh is \/\S+\.$/ }])
+  t.match(on?.findings, [{ sentence: /version|does not tell/ }])
+})
