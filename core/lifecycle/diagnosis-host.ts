@@ -35,7 +35,9 @@ export async function examineHost(facts: HostFacts): Promise<Finding[]> {
     checkOwner(facts),
     checkDataDir(facts.dataDir),
     checkClock(),
-    ...(config ? [checkListening(config, commandName), checkCertificate(config), checkReach(config, commandName, running)] : []),
+    ...(config
+      ? [checkListening(config, commandName), checkCertificate(config, facts), checkReach(config, commandName, running)]
+      : []),
     refusedHosts(running?.refusedHosts, commandName),
   ]
   return (await Promise.all(checks)).flat()
@@ -118,15 +120,16 @@ function checkListening({ address, port, tls, publicUrl }: HostConfig, commandNa
   return [{ ...finding, ok: false, sentence: open, mend: `${commandName} https` }]
 }
 
-async function checkCertificate({ tls }: HostConfig): Promise<Finding[]> {
+async function checkCertificate({ tls }: HostConfig, { dataDir, commandName }: HostFacts): Promise<Finding[]> {
   if (!tls) return []
   const finding = { kind: 'certificate', name: tls.cert, optional: false }
   try {
     const end = Date.parse(new X509Certificate(await readFile(tls.cert)).validTo)
     const days = Math.floor((end - Date.now()) / dayMs)
-    const mend = tls.cert.startsWith('/etc/letsencrypt/')
-      ? 'sudo certbot renew'
-      : `openssl x509 -noout -text -in ${quoted(tls.cert)}`
+    // Whoever made it makes the next one: our own command, certbot, or somebody else.
+    const isOurs = tls.cert.startsWith(`${dataDir}/`)
+    const look = `openssl x509 -noout -text -in ${quoted(tls.cert)}`
+    const mend = isOurs ? `${commandName} https` : tls.cert.startsWith('/etc/letsencrypt/') ? 'sudo certbot renew' : look
     const until = new Date(end).toISOString().slice(0, 10)
     if (days < 0) return [{ ...finding, ok: false, sentence: `The certificate ${tls.cert} ended on ${until}.`, mend }]
     if (days < 14)

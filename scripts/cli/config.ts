@@ -1,4 +1,5 @@
 import { Config } from '../../core/config/config.ts'
+import { variableFor } from '../../core/config/environment.ts'
 import { resolvePaths } from '../../core/config/paths.ts'
 import type { Installation } from './main.ts'
 
@@ -23,10 +24,11 @@ export async function config(args: string[], { root, commandName }: Installation
   const config = await Config.open({ configDir, env: process.env })
   const path = key.split('.').filter(Boolean)
   if (action === 'get') return print({ ...config.host, ...config.plugins }, path, key)
-  await config.update(path[0] === 'plugins' ? 'plugins' : 'host', path, action === 'unset' ? undefined : parsed(value as string))
-  process.stdout.write(
-    action === 'unset' ? `${key} is not set any more.\n` : `${key} is set to ${JSON.stringify(parsed(value as string))}.\n`,
-  )
+  const wanted = action === 'unset' ? undefined : parsed(value as string)
+  await config.update(path[0] === 'plugins' ? 'plugins' : 'host', path, wanted)
+  process.stdout.write(wanted === undefined ? `${key} is not set any more.\n` : `${key} is set to ${JSON.stringify(wanted)}.\n`)
+  const variable = path[0] === 'plugins' ? undefined : variableFor(path, process.env)
+  if (variable) process.stderr.write(`The environment variable ${variable} comes before it.\n`)
 }
 
 /** Prints what is in force: with defaults, and with what the environment says. */

@@ -1,7 +1,8 @@
-import { userInfo } from 'node:os'
 import { parseArgs } from 'node:util'
+import { resolvePaths } from '../../core/config/paths.ts'
 import { diagnose } from '../../core/lifecycle/diagnosis.ts'
 import { examineHost } from '../../core/lifecycle/diagnosis-host.ts'
+import { thisUser } from '../../core/lifecycle/needs-user.ts'
 import type { Finding } from '../../core/plugin/capabilities.ts'
 import type { Diagnosis } from '../../core/plugin/host-control.ts'
 import { SystemBus } from '../../core/process/dbus.ts'
@@ -56,10 +57,10 @@ async function lookOurselves(installation: Installation): Promise<Row[]> {
   return diagnoses.map((each) => ({ ...each, state: each.state === 'unavailable' ? 'not running' : each.state }))
 }
 
-async function preface(installation: Installation): Promise<string> {
-  const { username } = userInfo()
-  const { facts } = await readDisk(installation)
-  return `No daemon runs with the data directory ${facts.dataDir}: this is what the user ${username} sees.\n\n`
+async function preface({ root }: Installation): Promise<string> {
+  const { dataDir } = resolvePaths(process.env, root)
+  const { name } = await thisUser()
+  return `No daemon runs with the data directory ${dataDir}: this is what the user ${name} sees.\n\n`
 }
 
 /** What is optional, and what is needed only by a plugin that is switched off, breaks nothing. */

@@ -65,6 +65,19 @@ void t.test('only an owner changes plugins, and what cannot be done has a code',
   t.match(await owner.ask('host:disable', { id: 'system' }), { success: true, state: 'disabled', reason: /plugins\.json/ })
 })
 
+void t.test('an owner is told what the host and every plugin need, and what is there', async (t) => {
+  const host = await start(t)
+  const [owner, operator] = [await host.client('owner'), await host.client('operator')]
+  t.match(await operator.ask('host:doctor'), { code: 'FORBIDDEN' })
+  const { success, plugins } = await owner.ask('host:doctor')
+  t.equal(success, true)
+  const rows = plugins as Array<{ id: string; state: string; findings: Array<{ kind: string; optional: boolean }> }>
+  t.match(rows[0], { id: 'host', state: 'running' })
+  const storage = rows.find(({ id }) => id === 'storage')
+  t.match(storage, { state: 'disabled', findings: Array })
+  t.ok(storage?.findings.some(({ kind, optional }) => kind === 'tool' && optional))
+})
+
 void t.test("everyone sees and ends their own sessions, an owner everyone's", async (t) => {
   const host = await start(t)
   const [owner, one, other] = [await host.client('owner', 1), await host.client('viewer', 2), await host.client('viewer', 3)]

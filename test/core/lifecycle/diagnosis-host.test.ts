@@ -109,23 +109,29 @@ void t.test('a clock from before the daemon was built is told', async (t) => {
 void t.test('a certificate is told that has ended, ends soon or cannot be read', async (t) => {
   const known = await facts(t)
   const cert = join(known.dataDir, 'cert.pem')
-  const found = async () => {
+  const found = async (dataDir = known.dataDir) => {
     const config = {
       ...(known.config as NonNullable<HostFacts['config']>),
       publicUrl: 'https://pi.example',
       tls: { cert, key: '' },
     }
-    return (await examineHost({ ...known, config })).find(({ kind }) => kind === 'certificate')
+    return (await examineHost({ ...known, config, dataDir })).find(({ kind }) => kind === 'certificate')
   }
   t.match(await found(), { ok: false, sentence: /cannot be read \(ENOENT\)/ })
   for (const [days, expected] of [
-    [-1, { ok: false, optional: false, sentence: /ended on \d{4}-/ }],
+    [-1, { ok: false, optional: false, sentence: /ended on \d{4}-/, mend: 'patchbay https' }],
     [7, { ok: false, optional: true, sentence: /ends on \d{4}-/ }],
     [60, { ok: true, sentence: /^The certificate is good until / }],
   ] as const) {
     writeFileSync(cert, (await certificate(days)).cert)
     t.match(await found(), expected, `${days} days`)
   }
+  writeFileSync(cert, (await certificate(-1)).cert)
+  t.match(
+    await found('/elsewhere'),
+    { ok: false, mend: `openssl x509 -noout -text -in '${cert}'` },
+    'one that somebody else made',
+  )
 })
 
 void t.test(
