@@ -1,0 +1,99 @@
+// The examples in test/examples as a third party's: built and tested in a temporary directory, then run on a real host.
+import { execFile } from 'node:child_process'
+import { cp, mkdir, readFile, rename, rm, symlink, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
+import t, { type Test } from 'tap'
+import { askDaemon } from '../../../core/http/control.ts'
+import type { Diagnosis } from '../../../core/plugin/host-control.ts'
+import { startTestHost } from '../../../core/testing/host.ts'
+import { temporary } from './lab.ts'
+
+const root = new URL('../../..', import.meta.url).pathname
+const links: ReadonlyArray<[link: string, target: string]> = [
+  ['patchbay', root],
+  ['typescript', join(root, 'node_modules/typescript')],
+  ['@types/node', join(root, 'node_modules/@types/node')],
+  ['.bin/tsc', '../typescript/bin/tsc'],
+  ['.bin/patchbay', '../patchbay/dist/cli.js'],
+]
+
+/** A copy of an example, with what npm would install for it. */
+async function copy(t: Test, folder: string): Promise<string> {
+  const dir = join(await temporary(t), 'led')
+  await cp(join(root, 'test/examples', folder), dir, { recursive: true })
+  for (const [link, target] of links) {
+    await mkdir(join(dir, 'node_modules', link, '..'), { recursive: true })
+    await symlink(target, join(dir, 'node_modules', link))
+  }
+  return dir
+}
+
+/** `npm test`, without tap's hooks; its output. */
+async function testItself(dir: string): Promise<string> {
+  const PATH = `${join(process.execPath, '..')}:${process.env.PATH}`
+  const { stdout } = await promisify(execFile)('npm', ['test'], { cwd: dir, env: { HOME: dir, PATH } }).catch(
+    (error: { stdout: string; stderr: string }) => ({ stdout: error.stdout + error.stderr }),
+  )
+  return stdout
+}
+
+/** Makes it look for LEDs somewhere else. */
+async function pointAt(dir: string, files: readonly string[], place: string): Promise<void> {
+  for (const file of files) {
+    const text = await readFile(join(dir, file), 'utf8')
+    await writeFile(join(dir, file), text.replace('/sys/class/leds/*', `${place}/*`))
+  }
+}
+
+t.setTimeout(120_000)
+
+for (const [language, folder, files] of [
+  ['TypeScript', 'led', ['contract.json', 'dist/contract.js']],
+  ['JavaScript', 'led-js', ['contract.json']],
+] as const) {
+  void t.test(`the example in ${language} passes its own tests and conformance`, async (t) => {
+    const output = await testItself(await copy(t, folder))
+    t.match(output, /\n# fail 0\n/, output)
+    t.match(output, /led: 1000 subscribe and unsubscribe cycles/)
+  })
+
+  void t.test(`the example in ${language} waits for an LED, shows and switches it, and tells what is missing`, async (t) => {
+    const dir = await copy(t, folder)
+    if (folder === 'led') await promisify(execFile)('env', ['-u', 'NODE_OPTIONS', 'npm', 'run', 'build'], { cwd: dir })
+    const place = join(await temporary(t), 'leds')
+    await pointAt(dir, files, place)
+    const host = await startTestHost({ plugins: [dir] })
+    t.teardown(() => host.stop())
+    const client = await host.client('operator')
+    t.match(await host.reached('led', 'unavailable'), { reason: /There is no device .*\/leds\/\*/, builtin: false })
+    t.match(await client.ask('led:set', { name: 'ACT', on: true }), { success: false, code: 'MODULE_UNAVAILABLE' })
+    t.match(await client.ask('module:subscribe', { module: 'led' }), { success: true, state: 'unavailable' })
+    const { plugins } = (await askDaemon(host.dataDir, { command: 'doctor' })) as unknown as { plugins: Diagnosis[] }
+    t.match(plugins.find(({ id }) => id === 'led')?.findings, [{ kind: 'device', ok: false }])
+
+    const lights = client.next<unknown[]>('led:lights', (value) => value.length > 0)
+    const born = await temporary(t)
+    for (const [file, text] of Object.entries({ brightness: '0', max_brightness: '255', trigger: '[none] timer' }))
+      await writeFile(join(born, file), text)
+    await mkdir(place)
+    await rename(born, join(place, 'ACT'))
+    await host.reached('led', 'running')
+    t.match(await lights, [{ name: 'ACT', isOn: false, max: 255, trigger: 'none' }], 'who subscribed before hears it')
+    const lit = client.next<Array<{ isOn: boolean }>>('led:lights', ([light]) => light?.isOn === true)
+    t.same(await client.ask('led:set', { name: 'ACT', on: true }), { success: true })
+    t.match(await lit, [{ name: 'ACT', brightness: 255 }])
+    t.equal(await readFile(join(place, 'ACT/brightness'), 'utf8'), '255')
+    t.match(await client.ask('led:set', { name: 'PWR', on: true }), { code: 'LED_UNKNOWN' })
+
+    await rm(join(place, 'ACT'), { recursive: true })
+    await host.reached('led', 'unavailable')
+  })
+}
+
+void t.test('both examples declare the same', async (t) => {
+  const dir = await copy(t, 'led')
+  await promisify(execFile)('env', ['-u', 'NODE_OPTIONS', 'npm', 'run', 'build'], { cwd: dir })
+  const read = async (file: string): Promise<unknown> => JSON.parse(await readFile(file, 'utf8'))
+  t.same(await read(join(dir, 'contract.json')), await read(join(root, 'test/examples/led-js/contract.json')))
+})
