@@ -3,6 +3,7 @@ import { spawn } from 'node:child_process'
 import { join } from 'node:path'
 import { budgets, table } from './checks/budgets.mjs'
 import { pluginProblems } from './checks/plugins.mjs'
+import { releaseProblems } from './checks/released.mjs'
 import { root } from './checks/sources.mjs'
 
 /** Runs one of the tools in node_modules. Returns what it says if it is not content. */
@@ -30,6 +31,7 @@ const steps = [
   ['types (tsc)', tool('tsc', '-p', '.')],
   ['unused files, exports and dependencies (knip)', tool('knip', '--no-progress')],
   ['every plugin has a README, a contract and tests', pluginProblems()],
+  ['nothing breaks clients of the last release', releaseProblems()],
   ['budgets', budget.problems.join('\n')],
 ]
 
