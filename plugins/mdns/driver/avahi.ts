@@ -38,6 +38,7 @@ const patienceMs = 10_000
 const maxNames = 20
 /** Bytes of a label of the DNS. */
 const maxName = 63
+type DBusFailure = Error & { readonly dbusName?: string }
 const forbidden =
   'Avahi lets no program announce services: see disable-publishing and disable-user-service-publishing in /etc/avahi/avahi-daemon.conf.'
 
@@ -48,7 +49,7 @@ export class Announcer {
   #host = ''
 
   constructor(call: Call) {
-    this.#call = call
+    this.#call = (request) => call(request).catch(explain)
   }
 
   /**
@@ -73,10 +74,8 @@ export class Announcer {
         if (state === running) return { name, host }
         if (state !== collision) throw new Error('Avahi could not announce the service.')
       } catch (error) {
-        const { dbusName } = error as { dbusName?: string }
-        if (dbusName === 'org.freedesktop.Avahi.NotPermittedError') throw new Error(forbidden, { cause: error })
         // taken by a service of this very machine
-        if (dbusName !== 'org.freedesktop.Avahi.CollisionError') throw error
+        if ((error as DBusFailure).dbusName !== 'org.freedesktop.Avahi.CollisionError') throw error
       }
       name = await this.#server<string>('GetAlternativeServiceName', 's', name)
       await this.#entries('Reset')
@@ -129,4 +128,8 @@ export class Announcer {
 function shorten(name: string): string {
   const bytes = Buffer.from(name)
   return bytes.length <= maxName ? name : new TextDecoder().decode(bytes.subarray(0, maxName)).replace(/\uFFFD$/, '')
+}
+
+function explain(error: DBusFailure): never {
+  throw error.dbusName === 'org.freedesktop.Avahi.NotPermittedError' ? new Error(forbidden, { cause: error }) : error
 }

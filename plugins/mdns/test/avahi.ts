@@ -96,6 +96,7 @@ export class Avahi {
       EntryGroupNew: {
         out: { path: 'o' },
         handler: async (_args: object, { sender }: HandlerContext) => {
+          if (this.forbidsServices) throw named('NotPermittedError', 'Not permitted')
           const group: Group = { owner: sender, path: `/Client0/EntryGroup${this.calls.length}`, state: 0 }
           this.#groups.set(group.path, group)
           const methods = this.#group(group)
@@ -135,7 +136,6 @@ export class Avahi {
         in: hosts,
         handler: ({ name, type, port, txt }: Announced & { txt: unknown[] }, { sender }: HandlerContext) => {
           check('AddService', sender)
-          if (this.forbidsServices) throw named('NotPermittedError', 'Not permitted')
           if (this.services.some((service) => service.name === name)) throw named('CollisionError', 'Local name collision')
           group.service = { name, type, port, txt: txt.map((entry) => Buffer.from(entry as never).toString()) }
         },
