@@ -4,7 +4,7 @@ import type { SystemBus } from '../process/dbus.ts'
 import { within } from '../process/deadline.ts'
 import { groupOf, joinCommand, thisUser } from './needs-user.ts'
 
-export type PermissionBus = Pick<SystemBus, 'call' | 'uniqueName' | 'watchName'>
+export type PermissionBus = Pick<SystemBus, 'call' | 'isAvailable' | 'uniqueName' | 'watchName'>
 
 const polkit = 'org.freedesktop.PolicyKit1'
 const askMs = 3000
@@ -23,7 +23,10 @@ async function checkActions(actions: Readonly<Record<string, string>>, bus: Perm
   // Keeps the connection, and with it the name that polkit is asked about.
   const release = bus.watchName(polkit, () => undefined)
   try {
+    if (!(await bus.isAvailable(polkit))) return [unknown('polkit does not run', 'polkitd')]
     return await Promise.all(Object.entries(actions).map(([action, purpose]) => checkAction(action, purpose, bus)))
+  } catch (error) {
+    return [unknown((error as Error).message, 'dbus polkitd')]
   } finally {
     release()
   }
@@ -57,11 +60,15 @@ async function checkAction(action: string, purpose: string, bus: PermissionBus):
       const sentence = `polkit does not tell of ${action}: ${message}. It is for: ${purpose}`
       return { ...finding, ok: false, sentence, mend: `pkaction | grep -F ${action.split('.').slice(0, 3).join('.')}` }
     }
-    const isAbsent = /\.(ServiceUnknown|NameHasNoOwner|Disconnected)$/.test(dbusName)
-    const why = message.replace(/\.$/, '')
-    const mend = isAbsent ? 'sudo apt-get install dbus polkitd' : 'systemctl status polkit'
-    return { ...finding, ok: false, sentence: `Whether polkit permits ${action} is not known: ${why}.`, mend }
+    const sentence = `Whether polkit permits ${action} is not known: ${message.replace(/\.$/, '')}.`
+    return { ...finding, ok: false, sentence, mend: 'systemctl status polkit' }
   }
+}
+
+/** Said once, for all that it would be asked. */
+function unknown(why: string, packages: string): Finding {
+  const sentence = `What polkit permits is not known: ${why.replace(/\.$/, '')}.`
+  return { kind: 'polkit', name: polkit, ok: false, optional: true, sentence, mend: `sudo apt-get install ${packages}` }
 }
 
 /** A rule of its own for one action and one user; polkit takes it in at once. */

@@ -10,7 +10,7 @@ const leastLast = 30
  * may be anybody's: nothing in them steers the terminal. A row that is a string stands on a line of its own and is not broken. `paint` may colour the text of a column, not the last.
  */
 export function table(rows: ReadonlyArray<readonly string[] | string>, paint = (text: string) => text): string {
-  const width = process.stdout.columns ?? 80
+  const width = process.stdout.columns || 80
   const cells = rows.map((row) => (typeof row === 'string' ? printable(row) : row.map(printable)))
   const columns = cells.filter((row) => typeof row !== 'string')
   const widths = (columns[0] ?? []).slice(0, -1).map((_, index) => Math.max(...columns.map((row) => row[index]?.length ?? 0)))

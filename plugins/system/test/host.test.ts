@@ -86,5 +86,5 @@ void t.test('the doctor hears from logind, and from polkit that it is not there'
     sentence: /polkit does not run/,
     mend: 'sudo apt-get install polkitd',
   }
-  t.match(findings, [polkit, polkit, polkit, polkit, { name: 'CanReboot', ok: true }, { name: 'CanPowerOff', ok: true }])
+  t.match(findings, [polkit, { name: 'CanReboot', ok: true }, { name: 'CanPowerOff', ok: true }])
 })

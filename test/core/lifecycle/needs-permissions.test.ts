@@ -80,20 +80,34 @@ void t.test('an action that polkit does not know is told, with what it is for', 
   ])
 })
 
-void t.test('without polkit, or without a bus, it is not known', async (t) => {
+void t.test('without polkit, or without a bus, nothing is known, and that is said once', async (t) => {
   const privateBus = new PrivateBus(t)
   const bus = new SystemBus(privateBus.address)
   t.teardown(() => bus.close())
-  const unknown = {
-    ok: false,
-    optional: true,
-    sentence: /^Whether polkit permits .* is not known: .*[^.]\.$/,
-    mend: /install dbus polkitd$/,
-  }
-  t.match(await checkPermissions({ polkit }, bus), [unknown])
+  const both = { polkit: { ...polkit, 'org.freedesktop.login1.power-off': 'system:shutdown.' } }
+  const unknown = { kind: 'polkit', ok: false, optional: true }
+  const outOfReach = /^What polkit permits is not known: The system bus cannot be reached \(ENOENT\)\.$/
+  t.match(await checkPermissions(both, bus), [{ ...unknown, sentence: outOfReach, mend: 'sudo apt-get install dbus polkitd' }])
   await privateBus.start()
-  t.match(await checkPermissions({ polkit }, bus), [unknown])
+  const told = await checkPermissions(both, bus)
+  t.match(told, [{ ...unknown, sentence: /: polkit does not run\.$/, mend: 'sudo apt-get install polkitd' }])
+  t.equal(told.length, 1, 'said once')
   t.same(await checkPermissions({}, bus), [])
+})
+
+void t.test('polkit that fails to answer leaves the action unknown', async (t) => {
+  const { bus } = await withPolkit(t, () => {
+    throw Object.assign(new Error('out of memory'), { dbusName: 'org.freedesktop.DBus.Error.NoMemory' })
+  })
+  t.match(await checkPermissions({ polkit }, bus), [
+    {
+      name: reboot,
+      ok: false,
+      optional: true,
+      sentence: /^Whether polkit permits .* is not known: out of memory\.$/,
+      mend: /systemctl/,
+    },
+  ])
 })
 
 void t.test('a group that the user is not in, or that is not there, is told with the command that mends it', async (t) => {
