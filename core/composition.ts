@@ -1,4 +1,5 @@
 import 'reflect-metadata'
+import { randomUUID } from 'node:crypto'
 import { join } from 'node:path'
 import type { Logger } from 'pino'
 import { container, type DependencyContainer, type InjectionToken, instanceCachingFactory } from 'tsyringe'
@@ -12,6 +13,7 @@ import { Guard } from './http/guard.ts'
 import { Listener } from './http/listener.ts'
 import type { HttpServer } from './http/server.ts'
 import { diagnose } from './lifecycle/diagnosis.ts'
+import { examineHost, type HostFacts } from './lifecycle/diagnosis-host.ts'
 import { createHostControl } from './lifecycle/host-control.ts'
 import { Supervisor } from './lifecycle/supervisor.ts'
 import { pace } from './lifecycle/unit-parts.ts'
@@ -19,6 +21,7 @@ import type { HostControl } from './plugin/host-control.ts'
 import { createCapabilities } from './process/capabilities.ts'
 import { SystemBus } from './process/dbus.ts'
 import { Loader } from './process/loader.ts'
+import { createPluginLog } from './process/plugin-log.ts'
 import { Connections } from './wire/connections.ts'
 import { Door } from './wire/door.ts'
 import { Hub } from './wire/hub.ts'
@@ -50,6 +53,8 @@ export interface Options {
 /** What is no class and so needs a token of its own. `http` is registered when it is ready (host.ts). */
 export const http: InjectionToken<HttpServer> = Symbol('http')
 export const access: InjectionToken<() => Access> = Symbol('access')
+/** Tells this start of the daemon from others. */
+export const instance: InjectionToken<string> = Symbol('instance')
 export const hostControl: InjectionToken<HostControl> = Symbol('host control')
 
 /** The one place that knows how everything is put together. Each thing is made once, when first asked for. */
@@ -127,10 +132,23 @@ export function compose(options: Options): DependencyContainer {
       development: options.development,
       pace: { ...pace, ...options.pace },
       capabilities: (contract) => createCapabilities(contract, { bus, host: get(hostControl) }),
-      logFor: (id) => log.child({ plugin: id }),
+      logsFor: (id) => {
+        const own = log.child({ plugin: id })
+        return { log: own, pluginLog: createPluginLog(own) }
+      },
       config,
     })
     return supervisor
+  })
+  make(instance, () => randomUUID())
+  const facts = (): HostFacts => ({
+    config: config.host,
+    problems: config.problems,
+    configDir: config.dir,
+    dataDir: options.dataDir,
+    hasOwner: get(access)().hasOwner(),
+    commandName: options.commandName,
+    running: { instance: get(instance), refusedHosts: get(Guard).refusedHosts },
   })
   make(hostControl, () =>
     createHostControl({
@@ -139,7 +157,7 @@ export function compose(options: Options): DependencyContainer {
       sessions: get(Sessions),
       hub: get(Hub),
       observers: get(Observers),
-      doctor: () => diagnose(get(Supervisor), get(SystemBus)),
+      doctor: () => diagnose(get(Supervisor), get(SystemBus), () => examineHost(facts())),
       listener: () => get(Listener),
       directory: join(options.dataDir, 'host'),
     }),

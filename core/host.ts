@@ -1,10 +1,9 @@
-import { randomUUID } from 'node:crypto'
 import type { DependencyContainer, InjectionToken } from 'tsyringe'
 import type { Identity, Refusal } from './auth/identity.ts'
 import { OneTimeLinks } from './auth/one-time-link.ts'
 import { PatchbayPolicy } from './auth/patchbay-policy.ts'
 import { Sessions } from './auth/sessions.ts'
-import { access, compose, hostControl, http, type Options } from './composition.ts'
+import { access, compose, hostControl, http, instance, type Options } from './composition.ts'
 import { controlCommands } from './control-commands.ts'
 import { followConfig } from './follow-config.ts'
 import { Control } from './http/control.ts'
@@ -38,8 +37,6 @@ export class Host {
   readonly #started: Array<Part & { readonly ms: number }> = []
   #discovery: Discovery | undefined
   #isReady = false
-  /** Tells this start from others. */
-  readonly #instance = randomUUID()
 
   constructor(options: Options) {
     this.#options = options
@@ -196,7 +193,7 @@ export class Host {
       loginPage,
       sessions,
       rolesOf,
-      instance: this.#instance,
+      instance: this.#get(instance),
       links: this.#get(OneTimeLinks),
       onLogin: ({ userId, id }, address) => observers.notice({ kind: 'login', by: 'link', userId, session: id, address }),
       onRefusal: (refusal, address) => this.#tellRefusal(refusal, address),

@@ -7,7 +7,7 @@ import { resolvePaths } from './config/paths.ts'
 import { ConfigError } from './config/problem.ts'
 import { readSecrets } from './config/secrets.ts'
 import { Host } from './host.ts'
-import { createLog } from './log.ts'
+import { captureConsole, createLog } from './log.ts'
 import { StartError } from './start-error.ts'
 
 /** sysexits.h: systemd is told not to restart after a wrong configuration. */
@@ -42,6 +42,7 @@ export async function main({ root, commandName, printLink, service }: MainOption
     // Nothing that this process starts is to inherit it.
     delete process.env.TELEGRAM_BOT_TOKEN
     const log = createLog(config.host.log.level, process.stdout, botToken)
+    captureConsole(log)
     const host = new Host({
       config,
       dataDir,

@@ -21,7 +21,8 @@ const debounceMs = 50
  * force is always valid: when a file stops being valid that is a problem to tell, and its last good content stays.
  */
 export class Config {
-  readonly #dir: string
+  /** Where the files are; it may be missing. */
+  readonly dir: string
   readonly #judge: Judge
   readonly #values: { -readonly [N in FileName]: ConfigFiles[N] }
   readonly #problems = new Map<string, readonly Problem[]>()
@@ -33,7 +34,7 @@ export class Config {
   #watcher: FSWatcher | undefined
 
   private constructor(dir: string, judge: Judge, values: ConfigFiles) {
-    this.#dir = dir
+    this.dir = dir
     this.#judge = judge
     this.#values = { ...values }
   }
@@ -79,15 +80,15 @@ export class Config {
   /** Applies what changes on disk, and what did since `open`. The files and their directory may be missing yet. */
   async watch(): Promise<void> {
     const { watch } = await import('chokidar')
-    let from = dirname(this.#dir)
+    let from = dirname(this.dir)
     while (!existsSync(from)) from = dirname(from)
-    const ignored = (path: string) => !names.some((name) => `${join(this.#dir, name)}.json/`.startsWith(join(path, '/')))
+    const ignored = (path: string) => !names.some((name) => `${join(this.dir, name)}.json/`.startsWith(join(path, '/')))
     const watcher = watch(from, { ignored })
     this.#watcher = watcher
-    watcher.on('all', (_event, path) => this.#touch(...names.filter((name) => join(this.#dir, `${name}.json`) === path)))
+    watcher.on('all', (_event, path) => this.#touch(...names.filter((name) => join(this.dir, `${name}.json`) === path)))
     watcher.on('error', (error) => {
       const message = `changes are not noticed before a restart: ${String(error)}`
-      this.#setProblems('watch', [{ file: basename(this.#dir), line: 1, column: 1, message }])
+      this.#setProblems('watch', [{ file: basename(this.dir), line: 1, column: 1, message }])
     })
     await new Promise<void>((resolve) => watcher.once('ready', resolve))
     this.#touch(...names)
@@ -99,7 +100,7 @@ export class Config {
    */
   update(name: FileName, path: readonly string[], value: unknown): Promise<void> {
     return this.#enqueue(async () => {
-      const before = await load(this.#judge, this.#dir, name)
+      const before = await load(this.#judge, this.dir, name)
       if (!before.value) throw new ConfigError(`${name}.json is not valid and was left alone\n${lines(before.problems)}`)
       const text = edit(before.text ?? this.#newText(name, path), path, value)
       const after = this.#judge(name, text)
@@ -128,7 +129,7 @@ export class Config {
     clearTimeout(this.#timer)
     this.#timer = setTimeout(() => {
       for (const name of this.#touched)
-        void this.#enqueue(async () => this.#accept(name, await load(this.#judge, this.#dir, name)))
+        void this.#enqueue(async () => this.#accept(name, await load(this.#judge, this.dir, name)))
       this.#touched.clear()
     }, debounceMs)
   }
@@ -152,8 +153,8 @@ export class Config {
 
   async #write(name: FileName, text: string, options: { mode?: number }): Promise<void> {
     try {
-      await mkdir(this.#dir, { recursive: true, mode: 0o700 })
-      await writeWhole(join(this.#dir, `${name}.json`), text, options)
+      await mkdir(this.dir, { recursive: true, mode: 0o700 })
+      await writeWhole(join(this.dir, `${name}.json`), text, options)
     } catch (error) {
       const { code, message } = error as NodeJS.ErrnoException
       throw new ConfigError(`${name}.json cannot be written (${code ?? message}).`)
@@ -163,7 +164,7 @@ export class Config {
   /** A file that is not there yet, with a place for the value. */
   #newText(name: FileName, [section = '']: readonly string[]): string {
     const schema = fileURLToPath(new URL(`config/schemas/${name}.schema.json`, import.meta.resolve('patchbay/package.json')))
-    return `${JSON.stringify({ $schema: relative(this.#dir, schema), [section]: {} }, null, 2)}\n`
+    return `${JSON.stringify({ $schema: relative(this.dir, schema), [section]: {} }, null, 2)}\n`
   }
 }
 

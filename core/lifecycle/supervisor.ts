@@ -1,6 +1,5 @@
 import { pathToFileURL } from 'node:url'
 import type { Config } from '../config/config.ts'
-import type { Log } from '../plugin/context.ts'
 import type { PluginStatus } from '../plugin/host-control.ts'
 import { within } from '../process/deadline.ts'
 import type { Observers } from '../wire/observers.ts'
@@ -8,8 +7,8 @@ import type { Found } from './read-package.ts'
 import { Unit } from './unit.ts'
 import type { UnitParts, Wish } from './unit-parts.ts'
 
-export interface SupervisorParts extends Omit<UnitParts, 'log' | 'onChange'> {
-  readonly logFor: (id: string) => Log
+export interface SupervisorParts extends Omit<UnitParts, 'log' | 'pluginLog' | 'onChange'> {
+  readonly logsFor: (id: string) => Pick<UnitParts, 'log' | 'pluginLog'>
   readonly config: Pick<Config, 'host' | 'plugins'>
   readonly observers: Observers
 }
@@ -95,12 +94,12 @@ export class Supervisor {
   }
 
   #create(found: Found): void {
-    const { logFor, config, observers, ...parts } = this.#parts
+    const { logsFor, config, observers, ...parts } = this.#parts
     const onChange = ({ id: plugin, state, reason }: PluginStatus) => {
       observers.notice({ kind: 'plugin', plugin, state, reason })
       this.#changed()
     }
-    const unit = new Unit(found, this.#wish(found), { ...parts, log: logFor(found.id), onChange })
+    const unit = new Unit(found, this.#wish(found), { ...parts, ...logsFor(found.id), onChange })
     this.#units.set(found.dir, unit)
     unit.mount()
   }

@@ -25,7 +25,10 @@ export interface UnitParts {
   readonly road: Road
   readonly loader: Loader
   readonly bus: SystemBus
+  /** The host's lines about the plugin: its states. */
   readonly log: Log
+  /** The plugin's own lines, and what came out of its code: bounded, and told from the host's. */
+  readonly pluginLog: Log
   readonly development: boolean
   readonly pace: typeof pace
   readonly capabilities: (contract: Contract) => Capabilities<Contract>

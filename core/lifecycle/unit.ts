@@ -88,7 +88,7 @@ export class Unit {
 
   /** An exception came out of its code that nobody caught. */
   fail(error: Error): void {
-    this.#parts.log.error({ err: error }, 'an exception nobody caught')
+    this.#parts.pluginLog.error({ err: error }, 'an exception nobody caught')
     this.#run?.fail(`An exception nobody caught: ${error.message}`)
   }
 
@@ -178,7 +178,7 @@ export class Unit {
   }
 
   async #start(module: Module): Promise<void> {
-    const { loader, log, capabilities, pace, ...parts } = this.#parts
+    const { hub, loader, pluginLog: log, development, pace } = this.#parts
     if (loader.isStale(this.found)) return this.#set('failed', 'Its code changed; restart Patchbay to load it.')
     await loadValidator()
     const { settings, problem } = this.#judge(module)
@@ -190,7 +190,8 @@ export class Unit {
       this.#noteFailure(reason)
       void this.converge()
     }
-    const run = new Run({ ...parts, module, log, settings, capabilities: capabilities(module.contract), onFail })
+    const capabilities = this.#parts.capabilities(module.contract)
+    const run = new Run({ hub, development, module, log, settings, capabilities, onFail })
     this.#run = run
     try {
       await run.start(() => loader.load(this.found), pace.startMs)

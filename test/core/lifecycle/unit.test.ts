@@ -1,8 +1,8 @@
 import { chmod, mkdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import t from 'tap'
-import type { PluginStatus } from '../../../core/plugin/host-control.ts'
 import type { Contract } from '../../../core/plugin/contract.ts'
+import type { PluginStatus } from '../../../core/plugin/host-control.ts'
 import { deferred, type Loose, startLab, temporary, writePlugin } from './lab.ts'
 
 const viewer = { role: 'viewer' } as const
