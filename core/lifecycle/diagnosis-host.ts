@@ -33,7 +33,7 @@ export async function examineHost(facts: HostFacts): Promise<Finding[]> {
     checkNode(),
     checkConfig(facts),
     checkOwner(facts),
-    checkDataDir(facts.dataDir),
+    checkDataDir(facts),
     checkClock(),
     ...(config
       ? [checkListening(config, commandName), checkCertificate(config, facts), checkReach(config, commandName, running)]
@@ -71,15 +71,17 @@ function checkOwner({ hasOwner, commandName }: HostFacts): Finding[] {
   return [{ ...finding, ok: false, sentence, mend: `${commandName} access add YOUR_TELEGRAM_NUMBER owner` }]
 }
 
-async function checkDataDir(dataDir: string): Promise<Finding[]> {
+async function checkDataDir({ dataDir, running, commandName }: HostFacts): Promise<Finding[]> {
   const finding = { kind: 'data', name: dataDir, optional: false }
   try {
     const [{ mode, uid }, { bavail, bsize }] = await Promise.all([stat(dataDir), statfs(dataDir)])
     const own = process.getuid?.()
     const problems: Finding[] = []
-    if (uid !== own) {
+    // Root may look at anybody's. Without a daemon the owner is right, and it is the wrong user who asks.
+    if (own !== 0 && uid !== own) {
       const sentence = `The data directory ${dataDir} belongs to user number ${uid}, not to ${own}, who asks.`
-      problems.push({ ...finding, ok: false, sentence, mend: `sudo chown -R ${own} ${quoted(dataDir)}` })
+      const mend = running ? `sudo chown -R ${own} ${quoted(dataDir)}` : `sudo -u '#${uid}' ${commandName} doctor`
+      problems.push({ ...finding, ok: false, sentence, mend })
     }
     if (mode & 0o077) {
       const sentence = `The data directory ${dataDir} is open to others (mode ${(mode & 0o777).toString(8)}); sessions lie in it.`

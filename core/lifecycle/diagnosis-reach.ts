@@ -46,7 +46,8 @@ export async function checkReach(
     return [{ ...finding, ok: false, optional: true, sentence, mend: set }]
   } catch (error) {
     const { code, message } = error as NodeJS.ErrnoException
-    const sentence = `${publicUrl} does not lead here from this machine (${code ?? message}). Does the tunnel run, is its address a new one?`
+    const why = code === 'ABORT_ERR' ? `no answer within ${askMs / 1000} s` : (code ?? message)
+    const sentence = `${publicUrl} does not lead here from this machine (${why}). Does the tunnel run, is its address a new one?`
     return [{ ...finding, ok: false, sentence, mend: set }]
   }
 }

@@ -90,6 +90,28 @@ void t.test('a data directory that others may enter is told, one that is not the
   t.match(await wrong({ ...known, dataDir: '/etc/passwd/none' }), [{ kind: 'data', sentence: /cannot be looked at \(ENOTDIR\)/ }])
 })
 
+void t.test("a data directory that is another user's is told with what to do, and never given to whoever asks", async (t) => {
+  const { config, ...known } = await facts(t)
+  t.same(
+    (await wrong({ ...known, dataDir: '/' })).map(({ sentence }) => /belongs to/.test(sentence)),
+    process.getuid?.() === 0 ? [false] : [true, false],
+    'root may look at all',
+  )
+  const module = JSON.stringify(new URL('../../../core/lifecycle/diagnosis-host.ts', import.meta.url).href)
+  const script = `import { examineHost } from ${module}
+    if (process.getuid() === 0) { process.setgroups([]); process.setgid(65534); process.setuid(65534) }
+    const facts = { problems: [], configDir: '/', dataDir: '/', hasOwner: true, commandName: 'patchbay' }
+    const running = { instance: 'one', refusedHosts: new Map() }
+    const found = [await examineHost(facts), await examineHost({ ...facts, running })].flat()
+    console.log(JSON.stringify(found.filter(({ sentence }) => /belongs to/.test(sentence))))`
+  const args = ['--import=./scripts/strip-types.mjs', '--input-type=module', '--eval', script]
+  const { stdout } = await promisify(execFile)(process.execPath, args)
+  t.match(JSON.parse(stdout), [
+    { ok: false, sentence: /^The data directory \/ belongs to user number 0, not to \d+/, mend: "sudo -u '#0' patchbay doctor" },
+    { ok: false, mend: /^sudo chown -R \d+ '\/'$/ },
+  ])
+})
+
 void t.test('a clock from before the daemon was built is told', async (t) => {
   const RealDate = Date
   t.teardown(() => {
