@@ -19,7 +19,7 @@ export function contractPage(contracts: readonly MountedContract[], core: CoreCo
 <body>
 <header>
 <h1>What this Patchbay takes and says</h1>
-<p class="soft">Version ${version}. The same for programs: <a href="/contract">/contract</a>, an AsyncAPI 3.0 document; types for
+<p class="soft">Version ${version}. The same for programs: <code>/contract</code>, an AsyncAPI 3.0 document; types for
 TypeScript: <code>npx patchbay types</code>.</p>
 <nav>${[...sorted.map(({ id }) => html`<a href="#${id}">${id}</a>`), html`<a href="#core.">the core</a>`]}</nav>
 </header>

@@ -117,7 +117,7 @@ void t.test('the page has no tag, attribute or address that a plugin wrote', asy
   )
   const addresses = tags.flatMap((tag) => [...tag.matchAll(/href="([^"]*)"/g)].map(([, address]) => address))
   t.same(
-    addresses.filter((address) => !/^(#[a-z.-]+|\/contract)$/.test(address ?? '')),
+    addresses.filter((address) => !/^#[a-z.-]+$/.test(address ?? '')),
     [],
   )
 })
