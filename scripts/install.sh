@@ -36,14 +36,17 @@ refuse() {
 refuse_unfit_machine() {
   if [ "$(getconf LONG_BIT)" != 64 ]; then refuse 'this is a 32-bit system; Patchbay needs a 64-bit one (on a Raspberry Pi 3 or newer: Raspberry Pi OS 64-bit).'; fi
   if [ ! -d /run/systemd/system ]; then refuse 'systemd does not run this machine; without it: scripts/start.sh'; fi
+  if command -v systemctl >/dev/null && [ "$(systemctl --version | awk 'NR == 1 { print $2 }')" -lt 252 ]; then
+    refuse 'this systemd is older than 252: upgrade to Debian 12 or newer.'
+  fi
   if [ "$(dpkg-query -W -f='${db:Status-Status}' patchbay 2>/dev/null || true)" = installed ]; then
     refuse 'the Debian package patchbay is installed. Upgrade that, or remove it first (settings stay): sudo apt remove patchbay'
   fi
-  case $(node -p process.arch) in
+  read -r node arch version < <(node -p '[process.execPath, process.arch, require("./package.json").version].join(" ")')
+  case $arch in
     x64 | arm64 | riscv64 | ppc64 | s390x | loong64) ;;
-    *) refuse "$(command -v node) is a 32-bit program ($(node -p process.arch)); Patchbay needs a 64-bit Node.js." ;;
+    *) refuse "$node is a 32-bit program ($arch); Patchbay needs a 64-bit Node.js." ;;
   esac
-  node=$(node -p process.execPath)
   case $node in
     /home/* | /root/* | /run/user/* | /tmp/*)
       refuse "the service cannot see $node: home directories are closed to it. Install Node.js for the whole system: sudo apt install nodejs" ;;
@@ -109,9 +112,11 @@ refuse_running_checkout() {
   fi
 }
 
+# make_backup FILE RELEASE: in the form that `patchbay restore` reads. Without it nothing is changed.
 make_backup() {
   mkdir -p -m 700 "$backups"
-  (umask 077 && tar -C / -czf "$1" --exclude=control "${config#/}" "${state#/}")
+  PATCHBAY_CONFIG_DIR=$config PATCHBAY_DATA_DIR=$state node "$2/dist/cli.js" backup "$1" ||
+    give_up 'settings and sessions could not be saved (see above); nothing was changed'
   # The last three.
   find "$backups" -name 'before-*.tar.gz' -printf '%T@ %p\n' | sort -rn | awk 'NR > 3 { print $2 }' | xargs -r rm -f
 }
@@ -120,6 +125,10 @@ make_backup() {
 point() {
   ln -sfn "$2" "$opt/$1.new"
   mv -T "$opt/$1.new" "$opt/$1"
+}
+
+make_user() { # RELEASE
+  systemd-sysusers "$1/service/sysusers.conf" && systemd-tmpfiles --create "$1/service/tmpfiles.conf"
 }
 
 # switch_to RELEASE: runs it; fails if it does not get healthy.
@@ -163,10 +172,9 @@ go_back() {
 }
 
 install_release() {
-  local staging release before='' version backup
+  local staging release before='' backup
   before=$(readlink "$opt/current" 2>/dev/null || true)
   debian_packages
-  version=$(node -p 'require("./package.json").version')
   if [ -n "$dry" ]; then
     say "copies the package to $opt/releases/$version-<hash of its content>"
   else
@@ -177,23 +185,17 @@ install_release() {
     release=$opt/releases/$version-$(cd "$staging" && find . -type f -print0 | sort -z | xargs -0 sha256sum | sha256sum | cut -c1-8)
     say "copies the package to $release"
     if [ "$release" = "$before" ]; then before=$(readlink "$opt/previous" || true); fi
-    rm -rf "$release.old"
     if [ -d "$release" ]; then rm -rf "$staging"; touch "$release"; else mv "$staging" "$release"; fi
   fi
-  service_files local | while read -r _ place _; do say "writes $place"; done
-  if [ -n "$dry" ]; then
-    say 'makes the system user patchbay, who may use cameras, sound and Bluetooth, and no shell'
-  else
-    put_files '' local "$release" "$opt/current" "$node"
-    configure_machine
-  fi
-  if [ -d "$state" ] && [ -n "$(ls -A "$state")" ] || ls "$config"/*.json >/dev/null 2>&1; then
+  step 'makes the system user patchbay, who may use cameras, sound and Bluetooth, and no shell' make_user "${release:-}"
+  if [ -e "$opt/current" ] || [ -n "$(ls -A "$state" 2>/dev/null)" ] || ls "$config"/*.json >/dev/null 2>&1; then
     backup=$backups/before-$version-$(date +%Y%m%d-%H%M%S).tar.gz
-    step "saves settings and sessions to $backup" make_backup "$backup"
+    step "saves settings and sessions to $backup" make_backup "$backup" "${release:-}"
   else
     step "makes $state" install -d -m 700 -o patchbay -g patchbay "$state"
     adopt
   fi
+  service_files local | while read -r _ place _; do say "writes $place"; done
   if [ -n "$dry" ]; then
     say 'starts it and waits until it is ready; if it does not get ready within 30 s, goes back to the release before'
     finish
@@ -214,7 +216,7 @@ install_release() {
   say "it does not run (see above); goes back to $(basename "$before")"
   if switch_to "$before"; then
     rm -rf "$release"
-    give_up "$(basename "$release") was not installed; $(basename "$before") runs again. Settings and sessions as they were before: ${backup:-}"
+    give_up "$(basename "$release") was not installed; $(basename "$before") runs again. Settings and sessions as they were: sudo patchbay restore ${backup:-}"
   fi
   give_up "$(basename "$before") does not run either: journalctl -u patchbay"
 }

@@ -22,7 +22,7 @@ export function systemdService(env: Environment = process.env): Service | undefi
 }
 
 /** `watchdogMs` is the longest silence that is taken for life; 0 or NaN for none. `tell` is false if nobody could be told. */
-export function createService(tell: (text: string) => boolean, watchdogMs: number): Service {
+function createService(tell: (text: string) => boolean, watchdogMs: number): Service {
   let told = ''
   const tellStatus = (host: Host) => {
     const status = describe(host)
