@@ -137,3 +137,14 @@ void t.test('remembers which names requests came for in vain: the last few, each
   t.strictSame(names, [...later.slice(0, 5), 'tunnel-15.example 2', ' 1', 'pi.example 1'])
   t.end()
 })
+
+void t.test('a page of ours may ask from wherever it was opened, and a page elsewhere on the same machine may not', (t) => {
+  const listed = guard({ hosts: ['pi.local'] })
+  t.ok(isServed(listed, { host: 'pi.local:8080', origin: 'http://pi.local:8080' }))
+  t.ok(isServed(listed, { host: '10.0.0.2:8080', origin: 'http://10.0.0.2:8080' }, '10.0.0.2'))
+  t.ok(isServed(listed, { host: '10.0.0.2', origin: 'https://10.0.0.2' }, '10.0.0.2'))
+  t.notOk(isServed(listed, { host: 'pi.local:8080', origin: 'http://pi.local:9000' }))
+  t.notOk(isServed(listed, { host: 'pi.local:8080', origin: 'http://evil.example:8080' }))
+  t.notOk(isServed(listed, { host: 'evil.example', origin: 'http://evil.example' }), 'a name that is not ours')
+  t.end()
+})
