@@ -43,7 +43,8 @@ export async function examineHost(facts: HostFacts): Promise<Finding[]> {
   return (await Promise.all(checks)).flat()
 }
 
-function checkNode({ version, arch } = process): Finding[] {
+/** Of this process, unless a test asks about another. */
+export function checkNode({ version, arch }: Pick<NodeJS.Process, 'version' | 'arch'> = process): Finding[] {
   const [major = 0, minor = 0] = version.slice(1).split('.').map(Number)
   const isOld = major < leastNode[0] || (major === leastNode[0] && minor < leastNode[1])
   const is32 = ['arm', 'ia32', 'mips', 'mipsel', 'ppc', 's390'].includes(arch)

@@ -80,6 +80,6 @@ export function refusedHosts(refused: ReadonlyMap<string, Refused> = new Map(), 
       "If this is your tunnel's new address, set publicUrl."
     const isPlain = /^(?=.{1,253}$)[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)+$/.test(name)
     const mend = isPlain && { mend: `${commandName} config set publicUrl https://${name}` }
-    return { kind: 'host name', name, ok: false, optional: true, sentence, ...mend }
+    return { kind: 'host-name', name, ok: false, optional: true, sentence, ...mend }
   })
 }

@@ -31,9 +31,9 @@ const usage = `Usage: patchbay <command>
 
   start [--print-link]             run the daemon in the foreground
   login [--lan]                    print a new one-time link (the daemon runs); --lan opens it to private addresses
-  doctor                           what every plugin needs, what is there, and the commands that mend what is not
-  plugins                          every plugin with its state
-  sessions [revoke <id>]           who is logged in; end a session
+  doctor [--json]                  what every plugin needs, what is there, and the commands that mend what is not
+  plugins [--json]                 every plugin with its state
+  sessions [--json | revoke <id>]  who is logged in; end a session
   access list                      who may enter, and as what
   access add <telegram id> [role]  let somebody in: owner, operator (default), viewer, or a role of access.json
   access remove <telegram id>      take somebody off the list

@@ -8,7 +8,7 @@ import { promisify } from 'node:util'
 import { generate } from 'selfsigned'
 import t, { type Test } from 'tap'
 import { Config } from '../../../core/config/config.ts'
-import { examineHost, type HostFacts } from '../../../core/lifecycle/diagnosis-host.ts'
+import { checkNode, examineHost, type HostFacts } from '../../../core/lifecycle/diagnosis-host.ts'
 import { checkReach } from '../../../core/lifecycle/diagnosis-reach.ts'
 
 const dayMs = 86_400_000
@@ -43,6 +43,15 @@ void t.test('a host with everything in order has nothing to mend', async (t) => 
   )
   t.match(all[0]?.sentence, new RegExp(`^Node\\.js is ${process.version} on `))
   t.match(all.at(-1)?.sentence, /shows when the daemon runs\.$/)
+})
+
+void t.test('an old Node.js, and one for 32 bits, will not do', async (t) => {
+  const of = (version: string, arch: NodeJS.Architecture) => checkNode({ version, arch })
+  t.match(of('v20.19.0', 'arm64'), [{ kind: 'node', ok: true, sentence: 'Node.js is v20.19.0 on arm64.' }])
+  t.match(of('v24.1.0', 'x64'), [{ ok: true }])
+  t.match(of('v20.18.3', 'arm64'), [{ ok: false, optional: false, sentence: /20\.19 is the lowest that will do\.$/ }])
+  t.match(of('v18.20.4', 'arm64'), [{ ok: false }])
+  t.match(of('v22.0.0', 'arm'), [{ ok: false, optional: false, sentence: /32-bit Node\.js \(arm\)/ }])
 })
 
 void t.test('what is wrong in a configuration file is told with the command that opens it there', async (t) => {
@@ -170,7 +179,7 @@ void t.test(
     ]
     const refusedHosts = new Map(names.map((name, index) => [name, { count: index + 1, at }]))
     const known = await facts(t, { publicUrl: 'http://pi.example' }, { running: { instance: 'one', refusedHosts } })
-    const found = (await wrong(known)).filter(({ kind }) => kind === 'host name')
+    const found = (await wrong(known)).filter(({ kind }) => kind === 'host-name')
     t.match(found, [
       {
         name: 'new.tunnel.example',
