@@ -37,7 +37,7 @@ export class Guard {
     if (!this.#knowsHost(request)) return this.#refuseHost(hostName(request.headers.host ?? ''))
     const { origin } = request.headers
     // A page of our own, at whatever of our names and addresses it was opened.
-    const isOurs = origin !== undefined && URL.canParse(origin) && new URL(origin).host === request.headers.host?.toLowerCase()
+    const isOurs = /^https?:\/\/(.*)$/.exec(origin ?? '')?.[1] === request.headers.host?.toLowerCase()
     return origin === undefined || isOurs || this.knowsOrigin(origin)
       ? undefined
       : 'This Origin is not one that host.json names (publicUrl, origins).'
