@@ -16,7 +16,7 @@ const maxTold = 3
 
 /** Whether the world's way to this daemon leads to it: asks `/healthz` at `publicUrl` and compares the id of this start. */
 export async function checkReach(
-  { publicUrl }: HostConfig,
+  { publicUrl, tls }: HostConfig,
   commandName: string,
   running: { readonly instance: string } | undefined,
 ): Promise<Finding[]> {
@@ -42,6 +42,11 @@ export async function checkReach(
       return [{ ...finding, ok: false, sentence: `At ${publicUrl} ${who} answers.`, mend: set }]
     }
     if (!distrust) return [{ ...finding, ok: true, sentence: `${publicUrl} leads here.` }]
+    // Our own listener's, such as one by an authority of this machine: then that is what was wanted.
+    if (tls) {
+      const sentence = `${publicUrl} leads here. Its certificate is one that only who was told to trusts (${distrust}); Telegram does not.`
+      return [{ ...finding, ok: true, sentence }]
+    }
     const sentence = `${publicUrl} leads here, with a certificate that this machine does not trust (${distrust}), and Telegram neither.`
     return [{ ...finding, ok: false, optional: true, sentence, mend: set }]
   } catch (error) {

@@ -1,11 +1,13 @@
+import 'reflect-metadata'
 import { execFile } from 'node:child_process'
+import { KeyObject, webcrypto } from 'node:crypto'
 import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:https'
 import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
-import { generate } from 'selfsigned'
+import { SubjectAlternativeNameExtension, X509CertificateGenerator } from '@peculiar/x509'
 import t, { type Test } from 'tap'
 import { Config } from '../../../core/config/config.ts'
 import { checkNode, examineHost, type HostFacts } from '../../../core/lifecycle/diagnosis-host.ts'
@@ -22,15 +24,19 @@ async function facts(t: Test, host: object = {}, more: Partial<HostFacts> = {}):
   return { config, problems: [], configDir: dir, dataDir: dir, hasOwner: true, commandName: 'patchbay', ...more }
 }
 
-/** A certificate for 127.0.0.1 that ends in so many days. */
-function certificate(days: number) {
-  const altNames = [{ type: 7 as const, ip: '127.0.0.1' }]
-  return generate([{ name: 'commonName', value: '127.0.0.1' }], {
-    algorithm: 'sha256',
-    notBeforeDate: new Date(Date.now() - 90 * dayMs),
-    notAfterDate: new Date(Date.now() + days * dayMs),
-    extensions: [{ name: 'subjectAltName', altNames }],
+/** A certificate for 127.0.0.1 that ends in so many days, signed by itself. */
+async function certificate(days: number): Promise<{ cert: string; key: string }> {
+  const ecdsa = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' }
+  const keys = await webcrypto.subtle.generateKey(ecdsa, true, ['sign', 'verify'])
+  const cert = await X509CertificateGenerator.createSelfSigned({
+    name: 'CN=127.0.0.1',
+    keys,
+    notBefore: new Date(Date.now() - 90 * dayMs),
+    notAfter: new Date(Date.now() + days * dayMs),
+    extensions: [new SubjectAlternativeNameExtension([{ type: 'ip', value: '127.0.0.1' }])],
   })
+  const key = KeyObject.from(keys.privateKey).export({ type: 'pkcs8', format: 'pem' }).toString()
+  return { cert: cert.toString('pem'), key }
 }
 
 const wrong = async (known: HostFacts) => (await examineHost(known)).filter(({ ok }) => !ok)
@@ -196,7 +202,7 @@ void t.test(
 )
 
 void t.test('the publicUrl leads here only if this very start of the daemon answers', async (t) => {
-  const { cert, private: key } = await certificate(1)
+  const { cert, key } = await certificate(1)
   let instance: string | undefined = 'this one'
   const server = createServer({ cert, key }, (_request, response) => {
     if (instance !== undefined) response.setHeader('X-Patchbay-Instance', instance)
@@ -206,8 +212,10 @@ void t.test('the publicUrl leads here only if this very start of the daemon answ
   t.teardown(() => server.close())
   const publicUrl = `https://127.0.0.1:${(server.address() as AddressInfo).port}`
   const { config, dataDir } = await facts(t, { publicUrl })
-  const reach = async () => {
-    const [finding] = await checkReach(config as NonNullable<HostFacts['config']>, 'patchbay', { instance: 'this one' })
+  const reach = async (more: object = {}) => {
+    const [finding] = await checkReach({ ...(config as NonNullable<HostFacts['config']>), ...more }, 'patchbay', {
+      instance: 'this one',
+    })
     return finding
   }
   t.match(await reach(), {
@@ -215,6 +223,11 @@ void t.test('the publicUrl leads here only if this very start of the daemon answ
     optional: true,
     sentence: /leads here, with a certificate that this machine does not trust/,
   })
+  t.match(
+    await reach({ tls: { cert: '', key: '' } }),
+    { ok: true, sentence: /leads here\..*Telegram does not\.$/ },
+    "the listener's own",
+  )
   instance = 'another'
   t.match(await reach(), { ok: false, optional: false, sentence: /another Patchbay/ })
   instance = undefined
