@@ -7,7 +7,7 @@ import { promisify } from 'node:util'
 import t from 'tap'
 import type { MountedContract } from '../../core/plugin/host-control.ts'
 import { coreContract } from '../../core/wire/core-contract.ts'
-import { breakout, hostile } from '../../plugins/contract/test/hostile.ts'
+import { breakout, hostile, odd } from '../../plugins/contract/test/hostile.ts'
 import { eventMaps } from '../../scripts/cli/types/event-maps.ts'
 import { Place, Program } from './daemon.ts'
 
@@ -152,9 +152,8 @@ void t.test('a typed socket.io-client program compiles against the types and run
 })
 
 void t.test('no text of a plugin ends a comment or a string of the types', async (t) => {
-  const contracts: MountedContract[] = [
-    { id: 'hostile', state: 'disabled', version: '1', builtin: false, namespace: '/', policy: 'patchbay', contract: hostile },
-  ]
+  const mounted = { state: 'disabled', version: '1', builtin: false, namespace: '/', policy: 'patchbay' } as const
+  const contracts: MountedContract[] = [hostile, odd].map((contract) => ({ ...mounted, id: contract.id, contract }))
   const text = await eventMaps(contracts, coreContract)
   t.match(text, 'export interface HostileToStringPayload {')
   const dir = await mkdtemp(join(tmpdir(), 'patchbay-types-'))

@@ -1,18 +1,8 @@
+import { holders, makesSense } from './keywords.ts'
+
 /** A JSON Schema as contracts have it: `$ref` names only definitions of the same schema, and none refers to itself. */
 export type Schema = boolean | { readonly [keyword: string]: unknown }
 
-/** The keywords that contracts may use, by what they hold. */
-const byContent = {
-  plain: 'type required minItems maxItems uniqueItems minLength maxLength pattern minimum maximum exclusiveMinimum',
-  more: 'exclusiveMaximum multipleOf minProperties maxProperties title description',
-  data: 'enum const default examples',
-  schema: 'additionalProperties additionalItems not propertyNames contains if then else items',
-  schemas: 'anyOf oneOf allOf items',
-  named: 'properties patternProperties',
-}
-const keywords = new Map(
-  Object.entries(byContent).flatMap(([kind, names]) => names.split(' ').map((name) => [`${name} ${kind === 'schemas'}`, kind])),
-)
 const annotations = new Set(['title', 'description', 'default', 'examples'])
 
 interface Rules {
@@ -22,15 +12,15 @@ interface Rules {
 }
 
 /**
- * Copies a schema with every `$ref` replaced by what `refer` makes of the definition's name. Leaves out definitions, keywords
- * that contracts do not have, and values that hold a `$ref` of their own, which readers of documents would follow.
+ * Copies a schema with every `$ref` replaced by what `refer` makes of the definition's name. Leaves out definitions, and
+ * keywords that contracts do not have or whose value makes no sense or holds a `$ref` of its own.
  */
 export function rebuild(schema: unknown, rules: Rules): Schema {
   if (!isObject(schema)) return schema !== false
   const copied = Object.entries(schema).flatMap(([keyword, value]) => {
-    const kind = keywords.get(`${keyword} ${Array.isArray(value)}`) ?? keywords.get(`${keyword} false`)
-    const isLeftOut = kind === undefined || rules.without?.has(keyword) || (kind === 'data' && holdsReference(value))
-    return isLeftOut ? [] : [[keyword, copyOf(kind, value, rules)] as const]
+    if (rules.without?.has(keyword)) return []
+    const copy = holders.has(keyword) ? copyOf(keyword, value, rules) : makesSense(keyword, value) ? value : undefined
+    return copy === undefined ? [] : [[keyword, copy] as const]
   })
   const rest: Record<string, unknown> = Object.fromEntries(copied)
   const [, name] = /^#\/\$defs\/(.+)$/.exec(String(schema.$ref)) ?? []
@@ -42,21 +32,17 @@ export function rebuild(schema: unknown, rules: Rules): Schema {
   return { ...rest, allOf: [referred, ...(Array.isArray(rest.allOf) ? (rest.allOf as Schema[]) : [])] }
 }
 
-function copyOf(kind: string, value: unknown, rules: Rules): unknown {
-  if (kind === 'schema') return rebuild(value, rules)
-  if (kind === 'schemas') return (value as unknown[]).map((item) => rebuild(item, rules))
-  if (kind === 'named') return namedCopies(value as object, rules)
-  return value
+function copyOf(keyword: string, value: unknown, rules: Rules): unknown {
+  const kind = holders.get(keyword)
+  if (kind === 'named') return isObject(value) ? namedCopies(value, rules) : undefined
+  if (kind === 'schema' || !Array.isArray(value)) return kind === 'schemas' ? undefined : rebuild(value, rules)
+  return value.length > 0 ? value.map((item) => rebuild(item, rules)) : undefined
 }
 
 /** Without a property called `$ref`: readers of documents, the official one too, take its schema for a reference. */
 function namedCopies(schemas: object, rules: Rules): object {
   const kept = Object.entries(schemas).filter(([name]) => name !== '$ref')
   return Object.fromEntries(kept.map(([name, item]) => [name, rebuild(item, rules)]))
-}
-
-function holdsReference(value: unknown): boolean {
-  return typeof value === 'object' && value !== null && ('$ref' in value || Object.values(value).some(holdsReference))
 }
 
 /** A schema's definitions, by name. */

@@ -1,7 +1,8 @@
+import { join } from 'node:path'
 import { Parser } from '@asyncapi/parser'
 import t, { type Test } from 'tap'
 import { startTestHost, type TestHost } from '../../../core/testing/host.ts'
-import { breakout, hostilePackage } from './hostile.ts'
+import { breakout, hostilePackage, odd, writePackage } from './hostile.ts'
 
 const get = (host: TestHost, path: string, token?: string) =>
   fetch(`${host.url}${path}`, { headers: token === undefined ? {} : { authorization: `Bearer ${token}` } })
@@ -71,6 +72,23 @@ void t.test('the document is valid AsyncAPI by the official parser, with every p
   t.notMatch(text, viewer.sessionToken)
   t.notMatch(text, host.botToken)
   t.equal(await (await get(host, '/contract', viewer.sessionToken)).text(), text, 'the same again')
+})
+
+void t.test('a plugin that is switched off and makes no sense spoils neither the document nor the page', async (t) => {
+  const host = await start(t)
+  await writePackage(join(host.pluginDir, 'odd'), odd)
+  await host.reached('odd', 'disabled')
+  const viewer = await host.client('viewer')
+  const text = await (await get(host, '/contract', viewer.sessionToken)).text()
+  t.match(text, 'odd:set')
+  const { diagnostics } = await new Parser().parse(text)
+  t.same(
+    diagnostics.filter(({ severity }) => severity === 0).map(({ message, path }) => `${path.join('/')}: ${message}`),
+    [],
+  )
+  const page = await get(host, '/contract/html', viewer.sessionToken)
+  t.equal(page.status, 200)
+  t.match(await page.text(), '<h4>odd:set</h4>')
 })
 
 void t.test('the document and the page follow what changes', async (t) => {

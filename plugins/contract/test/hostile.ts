@@ -1,4 +1,4 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Test } from 'tap'
@@ -54,31 +54,44 @@ export const hostile = JSON.parse(`{
   "errors": { "HOSTILE_CODE": ${JSON.stringify(breakout)} }
 }`) as Contract
 
-/** Writes it as a plugin package, and returns its directory. */
+/** A contract whose schemas have no more than the structure of some: what the host looks at before a plugin is switched on. */
+export const odd = {
+  id: 'odd',
+  commands: {
+    'odd:set': {
+      payload: {
+        ...{ type: 'thing', title: 5, description: { a: 1 }, required: 'x', enum: 5, minLength: -1, maximum: '9', multipleOf: 0 },
+        properties: { a: { type: ['string', 'string'], enum: [], uniqueItems: 0, examples: 3 }, b: { required: [1], items: [] } },
+      },
+      result: { type: 'array', required: [] },
+    },
+  },
+  events: { 'odd:state': { payload: { type: { of: 'object' }, const: null } } },
+} as unknown as Contract
+
+/** Writes the hostile one as a plugin package, and returns its directory. */
 export async function hostilePackage(t: Test): Promise<string> {
   const dir = await mkdtemp(join(tmpdir(), 'patchbay-hostile-'))
   t.teardown(() => rm(dir, { recursive: true, force: true }))
-  const manifest = {
-    name: 'hostile',
-    version: '6.6.6-<script>',
-    type: 'module',
-    main: './index.js',
-    patchbay: { api: 1, contract: './contract.json' },
-  }
-  const code = `import { definePlugin } from 'patchbay/plugin'
-import contract from './contract.json' with { type: 'json' }
-export default definePlugin(contract, {
-  start(ctx) {
+  const start = `
     ctx.handle('hostile:toString', () => ({ no: true }))
     ctx.handle('hostile:same', () => undefined)
     ctx.namespace('media').handle('hostile:same', () => undefined)
-    ctx.serve('GET /secret', () => ({ type: 'text/plain', body: 'secret' }))
-  },
-})
-`
-  await writeFile(join(dir, 'package.json'), JSON.stringify(manifest))
-  await writeFile(join(dir, 'contract.json'), JSON.stringify(hostile))
-  await writeFile(join(dir, 'index.js'), code)
-  await writeFile(join(dir, 'README.md'), '# hostile\n')
+    ctx.serve('GET /secret', () => ({ type: 'text/plain', body: 'secret' }))`
+  await writePackage(dir, hostile, start)
   return dir
+}
+
+export async function writePackage(dir: string, contract: Contract, start = ''): Promise<void> {
+  const patchbay = { api: 1, contract: './contract.json' }
+  const manifest = { name: contract.id, version: '6.6.6-<script>', type: 'module', main: './index.js', patchbay }
+  const code = `import { definePlugin } from 'patchbay/plugin'
+import contract from './contract.json' with { type: 'json' }
+export default definePlugin(contract, { start(ctx) {${start}} })
+`
+  await mkdir(dir, { recursive: true })
+  await writeFile(join(dir, 'contract.json'), JSON.stringify(contract))
+  await writeFile(join(dir, 'index.js'), code)
+  await writeFile(join(dir, 'README.md'), `# ${contract.id}\n`)
+  await writeFile(join(dir, 'package.json'), JSON.stringify(manifest))
 }
