@@ -55,7 +55,7 @@ export function byNamespace(contracts: readonly MountedContract[], core: CoreCon
 }
 
 /** A contract's groups, by the namespace they are mounted on. */
-export function groupsOf({ namespace, contract }: MountedContract): Array<{ namespace: string; group: ContractGroup }> {
+function groupsOf({ namespace, contract }: MountedContract): Array<{ namespace: string; group: ContractGroup }> {
   const below = Object.entries(contract.namespaces ?? {}).map(([name, group]) => ({
     namespace: `${namespace === '/' ? '' : namespace}/${name}`,
     group,
