@@ -7,13 +7,15 @@ export type Observer = Parameters<Context<typeof audit>['host']['observe']>[0]
 export type Outcome = Parameters<NonNullable<Observer['command']>>[0]
 export type Notice = Parameters<NonNullable<Observer['notice']>>[0]
 
-const gatherMs = 1000
+/** A little longer than an intake counts. */
+const gatherMs = 1010
 const minute = 60_000
 const hour = 60 * minute
 
 /** Decides what is written. Everything of one sort shares an intake, so that no sort can crowd out another. */
 export class Recorder implements Observer {
   readonly #write: (entries: Entry[]) => void
+  #immediate: NodeJS.Immediate | undefined
   #timer: NodeJS.Timeout | undefined
 
   readonly #commands = this.#intake('commands', 'userId', 60, minute, 20_000)
@@ -34,14 +36,14 @@ export class Recorder implements Observer {
     const intake = code === 'FORBIDDEN' ? this.#denials : this.#commands
     const isUsual = code === 'OK' && caller.namespace === '/' && command !== undefined
     const key = isUsual ? command : `${code} ${caller.namespace} ${command}`
-    if (intake.add(caller.sessionId, key, caller.userId, () => commandEntry(outcome))) this.#arm()
+    this.#arm(intake.add(caller.sessionId, key, caller.userId, () => commandEntry(outcome)))
   }
 
   readonly notice = (notice: Notice): void => {
     const { intake, source } = this.#placeOf(notice)
     const { kind, ...fields } = notice
     const make = (): Entry => ({ time: now(), kind, ...cutFields(fields) })
-    if (intake.add(kind, JSON.stringify(notice), cut(source) as string, make)) this.#arm()
+    this.#arm(intake.add(kind, JSON.stringify(notice), cut(source) as string, make))
   }
 
   /** Hands on what waits, and what was counted so far. */
@@ -73,19 +75,27 @@ export class Recorder implements Observer {
   }
 
   #intake(of: string, sourceField: string, lines: number, windowMs: number, perDay: number): Intake {
-    return new Intake(of, sourceField, { lines, windowMs, perDay }, () => this.#arm())
+    return new Intake(of, sourceField, { lines, windowMs, perDay }, () => this.#arm('now'))
   }
 
-  #arm(): void {
-    this.#timer ??= setTimeout(() => this.#flush(false), gatherMs).unref()
+  #arm(when: ReturnType<Intake['add']>): void {
+    if (when === 'now') this.#immediate ??= setImmediate(() => this.#flush(false))
+    if (when === 'in a second') this.#timer ??= setTimeout(() => this.#late(), gatherMs).unref()
+  }
+
+  #late(): void {
+    this.#timer = undefined
+    this.#flush(false)
   }
 
   #flush(all: boolean): void {
+    clearImmediate(this.#immediate)
+    this.#immediate = undefined
     const intakes = [this.#commands, this.#denials, this.#logins, this.#refusals, this.#reads, this.#changes]
     const entries = intakes.flatMap((intake) => intake.take(all)).sort((a, b) => (a.time < b.time ? -1 : Number(a.time > b.time)))
-    clearTimeout(this.#timer)
-    this.#timer = undefined
     if (entries.length > 0) this.#write(entries)
+    if (all) clearTimeout(this.#timer)
+    else if (intakes.some(({ isCounting }) => isCounting)) this.#arm('in a second')
   }
 }
 

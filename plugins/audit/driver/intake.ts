@@ -1,26 +1,33 @@
 import type { Entry } from './entry.ts'
 import { type LeftOut, Quota, type QuotaRule } from './quota.ts'
 
-interface Pending {
+interface Known {
   readonly source: string
   readonly entry: Entry
+  /** How often it came again. */
   count: number
 }
 
 const most = 1000
+const windowMs = 1000
 
 /**
- * Happenings of one sort on their way to the file. The same within a second is one entry with a `count`, at most 1,000 different ones wait,
- * and each source has its quota; for what is beyond these there are entries of the kind `left_out`.
+ * Happenings of one sort on their way to the file. The first of its kind is written at once; when it comes again within a second,
+ * that is counted and told in one more entry, with a `count`. At most 1,000 different ones a second are told apart, and each source has
+ * its quota; for what is beyond these there are entries of the kind `left_out`.
  */
 export class Intake {
   readonly #of: string
   readonly #sourceField: string
   readonly #quota: Quota
-  /** By group and key, which are no new strings where it must be quick: their hashes are known. */
-  #pending = new Map<string, Map<string, Pending>>()
+  /** Of this second, by group and key, which are no new strings where it must be quick: their hashes are known. */
+  #known = new Map<string, Map<string, Known>>()
   #size = 0
+  #windowEnd = 0
+  /** Something of this second is counted and must be told at its end. */
+  #isCounting = false
   #overflow = 0
+  #ready: Known[] = []
   #told: Entry[] = []
 
   /** `of`: what these are, for `left_out`. `sourceField`: the field that names a source. `onTold`: there is something to take. */
@@ -33,41 +40,60 @@ export class Intake {
     })
   }
 
-  /** Counts what is known by this group and key already; otherwise `make` gives its entry. True if something begins to wait. */
-  add(group: string, key: string, source: string, make: () => Entry): boolean {
-    let known = this.#pending.get(group)
-    const same = known?.get(key)
-    if (same) {
-      same.count += 1
-      return false
+  /** `make` gives the entry of what is not known by this group and key. Says when `take` will have something, if that is new. */
+  add(group: string, key: string, source: string, make: () => Entry): 'now' | 'in a second' | undefined {
+    const now = performance.now()
+    if (now >= this.#windowEnd) {
+      this.#turn()
+      this.#windowEnd = now + windowMs
     }
-    if (this.#size >= most) {
-      this.#overflow += 1
-      return false
+    let known = this.#known.get(group)
+    const same = known?.get(key)
+    if (same || this.#size >= most) {
+      if (same) same.count += 1
+      else this.#overflow += 1
+      if (this.#isCounting) return undefined
+      this.#isCounting = true
+      return 'in a second'
     }
     if (!known) {
       known = new Map()
-      this.#pending.set(group, known)
+      this.#known.set(group, known)
     }
-    known.set(key, { source, entry: make(), count: 1 })
+    const fresh = { source, entry: make(), count: 0 }
+    known.set(key, fresh)
     this.#size += 1
-    return this.#size === 1
+    this.#ready.push({ ...fresh, count: 1 })
+    return 'now'
   }
 
-  /** What is to be written now. With `all`, what quotas have left out so far too. */
+  /** Whether something is still counted. */
+  get isCounting(): boolean {
+    return this.#isCounting
+  }
+
+  /** What is to be written now. With `all`, what was counted so far too. */
   take(all: boolean): Entry[] {
-    const entries: Entry[] = []
-    for (const known of this.#pending.values())
-      for (const { source, entry, count } of known.values())
-        if (this.#quota.admits(source, count)) entries.push(count > 1 ? { ...entry, count } : entry)
-    if (this.#overflow > 0) entries.push(this.#leftOut({ count: this.#overflow }))
+    if (all || performance.now() >= this.#windowEnd) this.#turn()
+    const admitted = this.#ready.filter(({ source, count }) => this.#quota.admits(source, count))
+    this.#ready = []
     if (all) this.#quota.flush()
-    entries.push(...this.#told)
-    this.#pending = new Map()
+    const told = this.#told
+    this.#told = []
+    return [...admitted.map(({ entry }) => entry), ...told]
+  }
+
+  /** A second is over: what came again in it is ready. */
+  #turn(): void {
+    const time = new Date().toISOString()
+    for (const known of this.#known.values())
+      for (const { source, entry, count } of known.values())
+        if (count > 0) this.#ready.push({ source, entry: { ...entry, time, count }, count })
+    if (this.#overflow > 0) this.#told.push(this.#leftOut({ count: this.#overflow }))
+    this.#known = new Map()
     this.#size = 0
     this.#overflow = 0
-    this.#told = []
-    return entries
+    this.#isCounting = false
   }
 
   #entriesOf({ sources, others }: LeftOut): Entry[] {

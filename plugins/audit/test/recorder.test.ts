@@ -95,19 +95,29 @@ void t.test('notices keep their fields, texts cut to a length', (t) => {
   t.end()
 })
 
-void t.test('the same within a second is one line with a count, and comes by itself', async (t) => {
-  let recorder: Recorder | undefined
-  const arrived = new Promise<Entry[]>((resolve) => {
-    recorder = new Recorder(resolve)
+void t.test('the first is written at once, what is the same within a second is one more line with a count', async (t) => {
+  const written: Entry[] = []
+  let onWrite: (() => void) | undefined
+  const recorder = new Recorder((entries) => {
+    written.push(...entries)
+    onWrite?.()
   })
   const alive = setInterval(() => undefined, 1000)
   t.teardown(() => clearInterval(alive))
-  for (let nth = 0; nth < 500; nth++) recorder?.command(outcome({ ms: nth, id: `f${nth}` }))
-  recorder?.command(outcome({ caller: caller(2) }))
-  t.match(await arrived, [
-    { userId: 'telegram:1', count: 500, id: 'f0' },
-    { userId: 'telegram:2', count: undefined },
-  ])
+  const more = () => new Promise<void>((resolve) => (onWrite = resolve))
+  for (let nth = 0; nth < 500; nth++) recorder.command(outcome({ ms: nth, id: `f${nth}` }))
+  recorder.command(outcome({ caller: caller(2) }))
+  await more()
+  t.match(written, [{ userId: 'telegram:1', id: 'f0' }, { userId: 'telegram:2' }])
+  recorder.notice(refused('192.0.2.9'))
+  recorder.notice(refused('192.0.2.9'))
+  await more()
+  t.match(written[2], { kind: 'refused' })
+  while (written.length < 5) await more()
+  t.match(written[3], { userId: 'telegram:1', count: 499 })
+  t.match(written[4], { kind: 'refused', count: 1 }, 'each sort has a second of its own')
+  recorder.close()
+  t.equal(written.length, 5)
 })
 
 void t.test('whoever is refused over and over fills ten lines a minute, and is counted', (t) => {
