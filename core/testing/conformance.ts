@@ -55,6 +55,8 @@ export async function conformance(t: Tester, { dir, builtin = false, settings }:
   const { id, needs = {} } = contract
   const mainCommands = Object.keys(contract.commands ?? {})
   const isHost = id === 'host'
+  // Where the test host has its copy: in the author's own folder may lie Patchbay itself, as a package, and the tests.
+  const watched = builtin ? dir : `/data/plugins/${basename(dir)}`
 
   const withHost = async (body: (host: TestHost, owner: TestClient, place: string) => Promise<void>) => {
     const placed = builtin ? { builtins: [id] } : { plugins: [dir] }
@@ -88,7 +90,7 @@ export async function conformance(t: Tester, { dir, builtin = false, settings }:
   })
 
   await t.test(`${id}: starts and stops, twice, and leaves nothing behind`, async () => {
-    const watch = new LeakWatch(builtin ? dir : `/${basename(dir)}`)
+    const watch = new LeakWatch(watched)
     try {
       await withHost(async (host, owner) => {
         const off = async () => {
@@ -189,7 +191,7 @@ export async function conformance(t: Tester, { dir, builtin = false, settings }:
   })
 
   await t.test(`${id}: ${cycles} subscribe and unsubscribe cycles end where they began`, async () => {
-    const watch = new LeakWatch(builtin ? dir : `/${basename(dir)}`)
+    const watch = new LeakWatch(watched)
     try {
       await withHost(async (host) => {
         const clients: TestClient[] = []
