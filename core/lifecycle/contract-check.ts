@@ -100,6 +100,7 @@ function contractCheck(prefix: string, builtin: boolean): Check {
     ...group,
     id: () => {}, // checked before
     description: sentence,
+    optIn: oneOf(true),
     policy: text(idPattern, 'the name of an auth policy'),
     subscribeRole: role,
     needs,

@@ -113,7 +113,7 @@ export class Supervisor {
     const isOwnPolicy = (contract?.policy ?? 'patchbay') === 'patchbay'
     return {
       // The host's own module is how everything else is switched on.
-      enabled: (entry?.enabled ?? builtin) || (builtin && id === 'host'),
+      enabled: (entry?.enabled ?? (builtin && !contract?.optIn)) || (builtin && id === 'host'),
       namespace: entry?.namespace ?? (isOwnPolicy ? host.namespace : `/${id}`),
       settings: entry?.settings ?? {},
     }

@@ -111,6 +111,8 @@ export interface Contract extends ContractGroup {
   /** Lower-case letters, digits and dashes, at most 32. Also the module name that clients subscribe to. */
   readonly id: string
   readonly description?: string
+  /** Although it comes with Patchbay it is off until `plugins.json` switches it on. Others always are. */
+  readonly optIn?: true
   /** Who may connect to its namespace, by the name of an auth policy. Default `patchbay`: Telegram, session token or one-time link. */
   readonly policy?: string
   /** The weakest built-in role that may subscribe. Default `viewer`. */

@@ -2,6 +2,7 @@ import { defineContract, Type } from 'patchbay/plugin'
 
 export const mdns = defineContract({
   id: 'mdns',
+  optIn: true,
   description: 'Announces Patchbay on the local network (mDNS, DNS-SD), through Avahi.',
   needs: { dbus: { 'org.freedesktop.Avahi': { package: 'avahi-daemon', unit: 'avahi-daemon.service' } } },
   capabilities: { dbus: ['org.freedesktop.Avahi'], host: true },

@@ -39,9 +39,9 @@ export async function readDisk({ root, commandName }: Installation): Promise<OnD
       hasOwner: config !== undefined && new Access(config.access).hasOwner(),
     },
     found: await discovery.scan(),
-    isEnabled({ id, builtin }) {
+    isEnabled({ id, builtin, contract }) {
       const plugins = config?.plugins.plugins ?? {}
-      return (Object.hasOwn(plugins, id) ? plugins[id]?.enabled : undefined) ?? builtin
+      return (Object.hasOwn(plugins, id) ? plugins[id]?.enabled : undefined) ?? (builtin && !contract?.optIn)
     },
   }
 }
