@@ -76,7 +76,10 @@ const contractsAsData = (contracts) => ({
 /** The files of one built-in plugin beside its code. */
 async function pluginFiles({ folder, directory }, contracts) {
   const { contract } = contracts.get(join(directory, 'contract.ts'))
-  const copies = ['package.json', 'README.md'].map(async (name) => [
+  const extra = (await readdir(directory)).filter(
+    (name) => name.endsWith('.json') && name !== 'package.json' && name !== 'released.json',
+  )
+  const copies = ['package.json', 'README.md', ...extra].map(async (name) => [
     join(dist, 'plugins', folder, name),
     await readFile(join(directory, name)),
   ])
@@ -116,10 +119,23 @@ async function bundle(plugins, contracts) {
     plugins: [typeboxOutside, withoutUnused, namedExportsOfCommonJs, contractsAsData(contracts)],
   })
   return [
-    ...outputFiles.map(({ path, text }) => [path, executable(path, text)]),
+    ...withoutForeignMaps(outputFiles).map(({ path, text }) => [path, executable(path, text)]),
     [join(dist, 'http/login.html'), await readFile(join(root, 'core/http/login.html'))],
     [join(dist, 'THIRD-PARTY-LICENSES'), await licences(Object.keys(metafile.inputs))],
   ]
+}
+
+/** Leaves out the source maps of what is only libraries' code: a third of the package, and nobody debugs it here. */
+function withoutForeignMaps(outputFiles) {
+  const isForeign = ({ path, text }) =>
+    path.endsWith('.map') && JSON.parse(text).sources.every((source) => source.includes('node_modules/') || source.includes(':'))
+  const foreign = new Set(outputFiles.filter(isForeign).map(({ path }) => path))
+  return outputFiles
+    .filter(({ path }) => !foreign.has(path))
+    .map(({ path, text }) => ({
+      path,
+      text: foreign.has(`${path}.map`) ? text.replace(/^\/\/# sourceMappingURL=.*\n?/m, '') : text,
+    }))
 }
 
 /** Puts the line that names the interpreter before the command line's code, and moves its source map down by that line. */
