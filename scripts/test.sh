@@ -6,7 +6,7 @@ cd "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/.."
 . scripts/prepare.sh
 
 # Debian packages that the tests use.
-debian_packages=(dbus dbus-daemon procps)
+debian_packages=(dbus dbus-daemon procps qemu-system-x86 debootstrap e2fsprogs)
 
 passed=0 failed=0 skipped=0 failed_stages=()
 finish() {
@@ -84,4 +84,5 @@ stage 'checks' npm run --silent check
 stage 'build' npm run --silent build || exit
 tests "tests on Node.js $(node --version), with coverage" node scripts/run-tests.mjs
 stage 'Node.js 24' node24 && tests 'tests on Node.js 24' "$node24_directory/node" scripts/run-tests.mjs --disable-coverage
-# Further stages (end to end, lab) go here, each as a `stage` or, if it counts tests, as `tests`.
+stage 'lab machine (its image is built once)' test/lab/build.sh && tests 'tests in the lab machine' npm run --silent test:lab
+# Further stages (end to end) go here, each as a `stage` or, if it counts tests, as `tests`.

@@ -76,7 +76,8 @@ Description=Runs what a test on the outside asks for
 RequiresMountsFor=/host
 [Service]
 ExecStart=/bin/bash /host/agent.sh
-KillMode=process
+ExecStop=/bin/bash /host/agent.sh finish
+TimeoutStopSec=7
 OOMScoreAdjust=-900
 [Install]
 WantedBy=multi-user.target
@@ -91,7 +92,7 @@ Before=NetworkManager.service bluetooth.service
 [Service]
 Type=oneshot
 RemainAfterExit=yes
-KillMode=process
+TimeoutStopSec=3
 ExecStart=/bin/bash /host/hardware.sh
 [Install]
 WantedBy=multi-user.target

@@ -38,7 +38,7 @@ interface Tester {
   comment(...text: unknown[]): void
 }
 
-const bootTimeoutMs = 240_000
+const bootTimeoutMs = 300_000
 
 /**
  * Boots a machine of the test's own; resolves when its services are up. It ends with the test, and with the process whatever
@@ -87,6 +87,7 @@ class Emulated implements Machine {
     for (const stream of [this.#emulator.stdout, this.#emulator.stderr])
       stream?.on('data', (text: Buffer) => {
         this.#console = `${this.#console}${text}`.slice(-20_000)
+        if (process.env['PATCHBAY_LAB_CONSOLE']) process.stderr.write(text)
       })
     this.#ended = once(this.#emulator, 'close').then(() => {
       this.#gone = true
@@ -141,8 +142,8 @@ class Emulated implements Machine {
   async rebooted(): Promise<void> {
     const signal = AbortSignal.timeout(bootTimeoutMs)
     while (this.#boots <= this.#told) {
-      const off = this.#ended.then(() => Promise.reject(new Error(`The lab machine did not boot.\n${this.#console}`)))
-      await Promise.race([once(this.#agent, 'up', { signal }), off])
+      await Promise.race([once(this.#agent, 'up', { signal }), this.#ended]).catch(() => undefined)
+      if (this.#gone || signal.aborted) throw new Error(`The lab machine did not boot:\n${this.#console}`)
     }
     this.#told = this.#boots
     await this.run('systemctl is-system-running --wait', { timeoutMs: bootTimeoutMs })
