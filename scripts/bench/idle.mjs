@@ -1,6 +1,6 @@
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { cpuOf, lineOf, memoryOf, path, prepare, start, startPlain, stop } from './processes.mjs'
+import { cpuOf, lineOf, memoryOf, path, prepare, start, startedByDefault, startPlain, stop } from './processes.mjs'
 import { callIn } from './remote.mjs'
 import { absolute, pair } from './table.mjs'
 
@@ -36,6 +36,6 @@ export async function idle({ quick, long }) {
 async function startBoth(how) {
   const ours = how([join(path('../../dist'), 'cli.js'), 'start'], await prepare())
   const bare = how([path('./bare-process.mjs')], { PATH: process.env.PATH, NODE_ENV: 'production', PORT: '0' })
-  await Promise.all([lineOf(ours, /is running/, 3), lineOf(bare, /is running/)])
+  await Promise.all([lineOf(ours, /is running/, startedByDefault), lineOf(bare, /is running/)])
   return { ours, bare }
 }

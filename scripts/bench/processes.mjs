@@ -21,6 +21,11 @@ export const userIds = Array.from({ length: 1000 }, (_, index) => 1001 + index)
 /** Limits that none of the benches reaches: 1,000 sockets come from one address, and one user gives all commands. */
 const limits = { socketsPerAddress: 100_000, pendingPerAddress: 100_000, socketsPerUser: 100_000, inFlightPerUser: 1024 }
 
+/** How many plugins run when nothing is configured. */
+export const startedByDefault = readdirSync(join(dist, 'plugins')).filter(
+  (id) => !JSON.parse(readFileSync(join(dist, 'plugins', id, 'contract.json'), 'utf8')).optIn,
+).length
+
 /** Configuration and data of a Patchbay in directories of its own. Without `plugins` those that come with it are on, as by default. */
 export async function prepare(plugins) {
   const dir = await mkdtemp(join(tmpdir(), 'patchbay-bench-'))

@@ -3,7 +3,7 @@ import { readdirSync } from 'node:fs'
 import { connect, createServer } from 'node:net'
 import { dirname, join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { cpuOf, lineOf, path, prepare, startPlain, stop } from './processes.mjs'
+import { cpuOf, lineOf, path, prepare, startedByDefault, startPlain, stop } from './processes.mjs'
 import { pair } from './table.mjs'
 
 const dist = path('../../dist')
@@ -13,8 +13,7 @@ export async function startup({ quick }) {
   const env = await prepare()
   const bareEnv = { PATH: process.env.PATH, NODE_ENV: 'production' }
   const starts = {
-    // The last plugin to start is the third.
-    ours: (port) => ({ args: [join(dist, 'cli.js'), 'start'], env: { ...env, PATCHBAY_PORT: port }, running: 3 }),
+    ours: (port) => ({ args: [join(dist, 'cli.js'), 'start'], env: { ...env, PATCHBAY_PORT: port }, running: startedByDefault }),
     bare: (port) => ({ args: [path('./bare-process.mjs')], env: { ...bareEnv, PORT: port }, running: 1 }),
   }
   const files = await filesRead(starts, bareEnv)

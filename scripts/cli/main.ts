@@ -41,9 +41,9 @@ const usage = `Usage: patchbay <command>
   token <plugin> [--remove]        make a token for a plugin's HTTP routes, such as metrics, for a program that cannot log in
   types [--output <file>]          TypeScript types of every command and event, for socket.io-client
   contract <module.js>             print the contract that a module exports, as contract.json wants it
-  https                            make a certificate for this machine's name on the local network
-  backup <file>                    save configuration, sessions and dropped-in plugins to a file
-  restore <file>                   put them back
+  https [--name <name>] [--renew]  make a certificate for this machine's name on the local network
+  backup <file|-> [--with-audit]   save configuration, sessions and dropped-in plugins to a file
+  restore <file|-> [--without-sessions]  put them back, while the daemon is stopped
 `
 
 async function start(args: string[], installation: Installation): Promise<void> {
