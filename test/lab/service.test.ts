@@ -117,18 +117,19 @@ void t.test('polkit lets the service restart the machine and switch it off, and 
 })
 
 void t.test('the helper tells the service, and nobody else, how the drives are', async (t) => {
+  const lines = await sh('echo "; touch /tmp/mark" | nc -U /run/patchbay-smart.socket')
+  t.match(lines, /"command":"nvme smart-log \/dev\/nvme0n1 -o json","exitCode":0.*\{"complete":true\}$/s)
+  t.equal((await machine.run('ls /tmp/mark')).code, 2)
+  t.not((await machine.run('runuser -u nobody -- nc -U /run/patchbay-smart.socket </dev/null')).code, 0)
   const client = await resume(t)
   const health = client.next<{ serial: string }>('storage:health')
   await client.ask('module:subscribe', { module: 'storage' })
   t.match(await health, { device: '/dev/nvme0n1', serial: 'LAB0001', partial: false, temperature: 50 })
-  t.not((await machine.run('runuser -u nobody -- nc -U /run/patchbay-smart.socket </dev/null')).code, 0)
-  const lines = await sh('echo "; touch /tmp/mark" | nc -U /run/patchbay-smart.socket')
-  t.match(lines, /"command":"nvme smart-log \/dev\/nvme0n1 -o json","exitCode":0.*\{"complete":true\}$/s)
-  t.equal((await machine.run('ls /tmp/mark')).code, 2)
 })
 
 void t.test('without the helper the drive is told in part, with the command that mends it', async (t) => {
-  await sh('systemctl stop patchbay-smart.socket; systemctl restart patchbay')
+  // In this order: the service brings the socket along when it starts.
+  await sh('systemctl restart patchbay && systemctl stop patchbay-smart.socket')
   const client = await resume(t)
   const failure = client.next<{ code: string }>('error')
   const drives = client.next<object[]>('storage:drives')
