@@ -38,7 +38,7 @@ async function temporary(t: Test): Promise<string> {
 async function isGood(t: Test, dir: string, id: string): Promise<void> {
   const { code, text } = await run('npm', ['test'], dir)
   t.equal(code, 0, text)
-  t.match(text, /pass 13\n/)
+  t.match(text, / pass 13\n\S+ fail 0\n/)
   const host = await startTestHost({ plugins: [dir], settings: { [id]: { busyAbove: 1_000_000 } } })
   t.teardown(() => host.stop())
   t.match(await host.reached(id, 'running', 'failed'), { state: 'running', builtin: false, version: '0.1.0' })

@@ -1,9 +1,9 @@
 // The packed tarball in an empty folder, as somebody gets it from npm.
 import { type ChildProcess, execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { access, constants, mkdir, mkdtemp, readdir, rm, stat, writeFile } from 'node:fs/promises'
+import { access, constants, mkdir, mkdtemp, readdir, readFile, rm, stat, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
@@ -115,30 +115,49 @@ void t.test('the packed tarball', async (t) => {
   })
 
   await t.test('types a plugin of somebody who checks library types too', async (t) => {
-    const lib = ['es2023', 'esnext.disposable', 'dom']
+    // Of what Patchbay is made from he has no types: those of Node.js are all.
+    await mkdir(join(home, 'node_modules/@types'))
+    await symlink(join(root, 'node_modules/@types/node'), join(home, 'node_modules/@types/node'))
+    const lib = ['es2023', 'esnext.disposable']
     const compilerOptions = {
       module: 'nodenext',
       target: 'es2023',
       lib,
-      types: [],
+      types: ['node'],
       strict: true,
+      exactOptionalPropertyTypes: true,
       noEmit: true,
       skipLibCheck: false,
     }
     await writeFile(join(home, 'tsconfig.json'), JSON.stringify({ compilerOptions, files: ['lamp.ts'] }))
     const source = `
+      import { test } from 'node:test'
       import { defineContract, definePlugin, Type } from 'patchbay/plugin'
+      import { conformance, createTestContext, fakeDBus, startTestHost } from 'patchbay/testing'
       const state = Type.Object({ on: Type.Boolean() })
       const lamp = defineContract({
         id: 'lamp',
         commands: { 'lamp:set': { payload: state } },
         events: { 'lamp:state': { payload: state, retained: true } },
       })
-      export default definePlugin(lamp, {
+      const plugin = definePlugin(lamp, {
         start(context) {
           context.handle('lamp:set', ({ on }) => context.publish('lamp:state', { on }))
           context.handle('lamp:set', ({ on }) => context.publish('lamp:state', { on: WRONG }))
         },
+      })
+      test('conformance', (t) => conformance(t, { dir: '.' }))
+      test('alone', async () => {
+        const lab = await createTestContext(lamp, { dbus: fakeDBus({}) })
+        await lab.start(plugin)
+        const { success } = await lab.call('lamp:set', { on: true })
+        return success satisfies boolean ? lab.stop() : undefined
+      })
+      test('on a host', async () => {
+        const host = await startTestHost({ plugins: ['.'] })
+        const { socket, next } = await host.client('operator')
+        socket.on('lamp:state', ({ on }: { on: boolean }) => on)
+        await next<{ on: boolean }>('lamp:state', ({ on }) => on)
       })`
     const tsc = join(root, 'node_modules/.bin/tsc')
     await writeFile(join(home, 'lamp.ts'), source.replace('WRONG', 'on'))
@@ -148,7 +167,29 @@ void t.test('the packed tarball', async (t) => {
     await writeFile(join(home, 'lamp.ts'), source.replace('WRONG', "'yes'"))
     await run(tsc, ['-p', '.'], home).then(
       () => t.fail('a payload of another type compiles'),
-      ({ stdout }: { stdout: string }) => t.match(stdout, /lamp\.ts\(12,.*Type 'string' is not assignable to type 'boolean'/),
+      ({ stdout }: { stdout: string }) => t.match(stdout, /lamp\.ts\(14,.*Type 'string' is not assignable to type 'boolean'/),
     )
+  })
+
+  await t.test('lets a newcomer write the plugin of plugins/README.md by hand, which passes its own tests', async (t) => {
+    const page = await readFile(join(root, 'plugins/README.md'), 'utf8')
+    const files = [...page.matchAll(/^`([\w./]+)`[^\n]*\n\n```\w+\n(.*?)^```/gms)]
+    t.same(
+      files.map(([, file]) => file),
+      ['package.json', 'tsconfig.json', 'src/contract.ts', 'src/index.ts', 'src/index.test.ts', 'README.md'],
+    )
+    const clock = join(dir, 'my-plugins/clock')
+    for (const [, file = '', text = ''] of files) {
+      await mkdir(dirname(join(clock, file)), { recursive: true })
+      await writeFile(join(clock, file), text)
+    }
+    await run('npm', ['install', '--save-dev', join(dir, filename), 'typescript', '@types/node'], clock)
+    const { stdout: said } = await run('npm', ['test'], clock).catch((error: { stdout: string; stderr: string }) => ({
+      stdout: error.stdout + error.stderr,
+    }))
+    t.match(said, / pass 11\n\S+ fail 0\n/, said)
+    await run('npm', ['run', 'host', 'config', 'set', 'plugins.clock.enabled', 'true'], clock)
+    const { stdout: rows } = await run('npm', ['run', '--silent', 'host', 'plugins'], clock)
+    t.match(rows, /^clock +not running +0\.1\.0 +What time it is on this machine\./m, 'its row, while no daemon runs')
   })
 })
