@@ -192,6 +192,14 @@ void t.test('installing again upgrades it, and keeps a copy of settings and sess
   await resume(t)
 })
 
+void t.test('it goes back to the release before when it is told to', async (t) => {
+  const before = await sh('basename "$(readlink /opt/patchbay/previous)"')
+  const { code, output } = await install('--rollback')
+  t.equal(code, 0, output)
+  t.equal(await current(), before)
+  await resume(t)
+})
+
 void t.test('a release that does not run is not installed: the one before runs again', async (t) => {
   const before = await current()
   await sh(`cd ${checkout} && cp dist/main.js /root/main.js && echo 'throw new Error("broken")' >dist/main.js`)
