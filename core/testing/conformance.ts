@@ -4,8 +4,8 @@ import { tmpdir } from 'node:os'
 import { basename, join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { askDaemon } from '../http/control.ts'
+import type { Finding } from '../plugin/capabilities.ts'
 import type { Contract } from '../plugin/contract.ts'
-import type { Diagnosis } from '../plugin/host-control.ts'
 import { loadValidator, schemaCheck } from '../wire/validate.ts'
 import { copyPackage, startTestHost, type TestClient, type TestHost } from './host.ts'
 import { LeakWatch } from './leaks.ts'
@@ -154,8 +154,13 @@ export async function conformance(t: Tester, { dir, builtin = false, settings }:
 
   await t.test(`${id}: what it finds is told in a sentence, and how to mend it in one line`, async () => {
     await withHost(async (host) => {
-      const { plugins = [] } = (await askDaemon(host.dataDir, { command: 'doctor' })) as { plugins?: Diagnosis[] }
-      for (const { kind, name, ok, sentence, mend } of plugins.find((plugin) => plugin.id === id)?.findings ?? []) {
+      await host.reached('host', 'running')
+      const { plugins = [] } = (await askDaemon(host.dataDir, { command: 'doctor' })) as {
+        plugins?: ReadonlyArray<{ id: string; findings: readonly Finding[] }>
+      }
+      const examined = plugins.find((plugin) => plugin.id === id)
+      assert.ok(examined, 'it was not examined')
+      for (const { kind, name, ok, sentence, mend } of examined.findings) {
         assert.match(sentence, /^.+[.!?]$/s, `${kind} ${name}: "${sentence}" is no sentence`)
         assert.match(mend ?? '', /^[^\n]*$/, `${kind} ${name}: the command to paste has more than one line`)
         // No command plugs a device in.

@@ -4,8 +4,6 @@ import { cp, mkdir, readFile, rename, rm, symlink, writeFile } from 'node:fs/pro
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import t, { type Test } from 'tap'
-import { askDaemon } from '../../../core/http/control.ts'
-import type { Diagnosis } from '../../../core/plugin/host-control.ts'
 import { startTestHost } from '../../../core/testing/host.ts'
 import { temporary } from './lab.ts'
 
@@ -69,8 +67,10 @@ for (const [language, folder, files] of [
     t.match(await host.reached('led', 'unavailable'), { reason: /There is no device .*\/leds\/\*/, builtin: false })
     t.match(await client.ask('led:set', { name: 'ACT', on: true }), { success: false, code: 'MODULE_UNAVAILABLE' })
     t.match(await client.ask('module:subscribe', { module: 'led' }), { success: true, state: 'unavailable' })
-    const { plugins } = (await askDaemon(host.dataDir, { command: 'doctor' })) as unknown as { plugins: Diagnosis[] }
-    t.match(plugins.find(({ id }) => id === 'led')?.findings, [{ kind: 'device', ok: false }])
+    await host.reached('host', 'running')
+    const { plugins } = await (await host.client('owner')).ask('host:doctor')
+    const diagnoses = plugins as Array<{ id: string; findings: object[] }>
+    t.match(diagnoses.find(({ id }) => id === 'led')?.findings, [{ kind: 'device', ok: false }])
 
     const lights = client.next<unknown[]>('led:lights', (value) => value.length > 0)
     const born = await temporary(t)
