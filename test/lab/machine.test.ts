@@ -7,26 +7,26 @@ import { bootMachine } from './machine.ts'
 t.setTimeout(600_000)
 const machine = await bootMachine(t, { ports: [8080], hardware: true })
 
-await t.test('a script runs inside, as root or as another user, and its exit code and output come back', async (t) => {
+void t.test('a script runs inside, as root or as another user, and its exit code and output come back', async (t) => {
   t.same(await machine.run('id -un; exit 7'), { code: 7, output: 'root\n' })
   t.same(await machine.run('id -un; echo "$HOME"', { user: 'backup' }), { code: 0, output: 'backup\n/var/backups\n' })
   t.same(await machine.run('echo out; echo err >&2; false'), { code: 1, output: 'out\nerr\n' })
 })
 
-await t.test('output comes as it was, also if it looks like an answer or is long', async (t) => {
+void t.test('output comes as it was, also if it looks like an answer or is long', async (t) => {
   const { output } = await machine.run(`printf 'up 1\\n\\t \\0 "\\303\\251" '; seq 200000`)
   t.equal(output.slice(0, 16), 'up 1\n\t \0 "é" 1\n2')
   t.ok(output.endsWith('\n199999\n200000\n'))
 })
 
-await t.test('scripts run side by side, and one that takes too long is ended with what it said in the error', async (t) => {
+void t.test('scripts run side by side, and one that takes too long is ended with what it said in the error', async (t) => {
   const late = machine.run('echo started; sleep 1000; touch /run/late', { timeoutMs: 2000 })
   t.equal((await machine.run('echo meanwhile')).output, 'meanwhile\n')
   await t.rejects(late, /took longer than 2000 ms.*started/s)
   t.equal((await machine.run('pgrep -x sleep; ls /run/late 2>/dev/null')).output, '')
 })
 
-await t.test(
+void t.test(
   'a daemon that a script leaves behind is to be reached by a port of 127.0.0.1, with the Node.js that runs this test',
   async (t) => {
     const server =
@@ -37,7 +37,7 @@ await t.test(
   },
 )
 
-await t.test('files and directories are put in as root has them', async (t) => {
+void t.test('files and directories are put in as root has them', async (t) => {
   const directory = await mkdtemp(join(tmpdir(), 'patchbay-put-'))
   t.teardown(() => rm(directory, { recursive: true }))
   await mkdir(join(directory, 'a b'))
@@ -49,7 +49,7 @@ await t.test('files and directories are put in as root has them', async (t) => {
   await t.rejects(machine.put(directory, '/proc/none'), /was not copied to \/proc\/none/)
 })
 
-await t.test('the hardware is plugged in', async (t) => {
+void t.test('the hardware is plugged in', async (t) => {
   t.equal(
     (await machine.run('iw dev wlan0 info | grep -c managed; ip netns list | sort')).output,
     '1\nap-wlan1 (id: 0)\nap-wlan2 (id: 1)\n',
@@ -68,7 +68,7 @@ await t.test('the hardware is plugged in', async (t) => {
   t.match(JSON.parse((await machine.run('nvme smart-log /dev/nvme0 -o json')).output), { temperature: 323, power_cycles: 0 })
 })
 
-await t.test('a drive is plugged in and pulled while the machine runs', async (t) => {
+void t.test('a drive is plugged in and pulled while the machine runs', async (t) => {
   t.equal(await machine.monitor('device_add nvme,id=second,serial=LAB0002,drive=second,bus=bay'), '')
   const appeared = await machine.run('until grep -q LAB0002 /sys/class/nvme/*/serial; do sleep 0.1; done; udevadm settle')
   t.equal(appeared.code, 0)
@@ -78,7 +78,7 @@ await t.test('a drive is plugged in and pulled while the machine runs', async (t
   t.match(await machine.monitor('device_add none'), /^Error: /)
 })
 
-await t.test('it reboots: what was written stays, what ran is gone, the hardware is back', async (t) => {
+void t.test('it reboots: what was written stays, what ran is gone, the hardware is back', async (t) => {
   await machine.run('echo stays >/root/file; sync')
   const boot = 'cat /proc/sys/kernel/random/boot_id'
   const before = (await machine.run(boot)).output
@@ -90,7 +90,7 @@ await t.test('it reboots: what was written stays, what ran is gone, the hardware
   t.match(await machine.journal(), /lab-hardware\.service/)
 })
 
-await t.test('when it switches itself off, that is told, and so is asking it for anything', async (t) => {
+void t.test('when it switches itself off, that is told, and so is asking it for anything', async (t) => {
   const asked = machine.run('systemctl poweroff; sleep 1000', { timeoutMs: 120_000 })
   await Promise.all([t.rejects(asked, /is off/), machine.poweredOff()])
   await t.rejects(machine.run('true'), /is off/)
