@@ -79,6 +79,11 @@ for (const [language, folder, files] of [
     await mkdir(place)
     await rename(born, join(place, 'ACT'))
     await host.reached('led', 'running')
+    t.match(
+      host.status().find(({ id }) => id === 'led'),
+      { state: 'running', version: '1.0.0' },
+    )
+    t.equal(host.subscribers('led'), 1)
     t.match(await lights, [{ name: 'ACT', isOn: false, max: 255, trigger: 'none' }], 'who subscribed before hears it')
     const lit = client.next<Array<{ isOn: boolean }>>('led:lights', ([light]) => light?.isOn === true)
     t.same(await client.ask('led:set', { name: 'ACT', on: true }), { success: true })
