@@ -12,12 +12,10 @@ import { Control } from './http/control.ts'
 import { Guard } from './http/guard.ts'
 import { Listener } from './http/listener.ts'
 import type { HttpServer } from './http/server.ts'
-import { diagnose } from './lifecycle/diagnosis.ts'
-import { examineHost, type HostFacts } from './lifecycle/diagnosis-host.ts'
 import { createHostControl } from './lifecycle/host-control.ts'
 import { Supervisor } from './lifecycle/supervisor.ts'
 import { pace } from './lifecycle/unit-parts.ts'
-import type { HostControl } from './plugin/host-control.ts'
+import type { HostControl, HostFacts } from './plugin/host-control.ts'
 import { createCapabilities } from './process/capabilities.ts'
 import { SystemBus } from './process/dbus.ts'
 import { Loader } from './process/loader.ts'
@@ -157,7 +155,8 @@ export function compose(options: Options): DependencyContainer {
       sessions: get(Sessions),
       hub: get(Hub),
       observers: get(Observers),
-      doctor: () => diagnose(get(Supervisor), get(SystemBus), () => examineHost(facts())),
+      bus: get(SystemBus),
+      facts,
       listener: () => get(Listener),
       directory: join(options.dataDir, 'host'),
     }),

@@ -1,22 +1,29 @@
 import type { Answer } from './http/control.ts'
+import type { Call } from './plugin/context.ts'
 import type { HostControl } from './plugin/host-control.ts'
+import type { Hub } from './wire/hub.ts'
 import type { Observers } from './wire/observers.ts'
 
 export interface ControlCommandParts {
   readonly control: () => HostControl
+  readonly hub: () => Hub
   readonly issueLink: (lan: boolean) => { readonly urls: readonly string[] }
   readonly observers: Observers
 }
 
 /** What the command line may ask of the daemon that runs. Whoever reaches its socket is its user, or root. */
-export function controlCommands({ control, issueLink, observers }: ControlCommandParts): Answer {
+export function controlCommands({ control, hub, issueLink, observers }: ControlCommandParts): Answer {
   const commands: Readonly<Record<string, (request: Readonly<Record<string, unknown>>) => object | Promise<object>>> = {
     ping: () => ({ pid: process.pid }),
     login: ({ lan }) => issueLink(lan === true),
     plugins: () => ({ plugins: control().plugins() }),
     sessions: () => ({ sessions: control().sessions() }),
     revoke: ({ session }) => ({ revoked: control().revoke(String(session)) }),
-    doctor: async () => ({ plugins: await control().doctor() }),
+    /** An empty answer if the host module, whose doctor it is, does not run. */
+    async doctor() {
+      const doctor = hub().modules.get('host')?.groups.get('')?.commands.get('host:doctor')
+      return { ...((await doctor?.handler?.(undefined, asOwner(doctor.timeoutMs))) as object | undefined) }
+    },
     contracts: () => ({ contracts: control().contracts(), core: control().coreContract() }),
   }
   return async (request) => {
@@ -24,5 +31,15 @@ export function controlCommands({ control, issueLink, observers }: ControlComman
     if (!answer) throw new Error('The daemon does not know this command.')
     if (request.command !== 'ping') observers.notice({ kind: 'command_line', command: request.command })
     return answer(request)
+  }
+}
+
+/** A command given on this machine, within `ms` milliseconds. */
+function asOwner(ms: number): Call {
+  return {
+    caller: { clientId: '', userId: 'local:owner', sessionId: '', roles: ['owner'], claims: {}, namespace: '/' },
+    signal: AbortSignal.timeout(ms),
+    afterAck: (work) => void work(),
+    suspendDeadline: () => () => undefined,
   }
 }

@@ -173,6 +173,7 @@ export class Host {
     await makeDataDir(dataDir)
     const answer = controlCommands({
       control: () => this.#get(hostControl),
+      hub: () => this.#get(Hub),
       issueLink: (lan) => this.issueLink(lan),
       observers: this.#get(Observers),
     })

@@ -2,10 +2,12 @@ import type { Session, Sessions } from '../auth/sessions.ts'
 import type { Config } from '../config/config.ts'
 import type { Listener } from '../http/listener.ts'
 import type { Contract } from '../plugin/contract.ts'
-import type { Diagnosis, HostControl, MountedContract, PluginStatus, SessionInfo } from '../plugin/host-control.ts'
+import type { HostControl, HostFacts, MountedContract, PluginStatus, SessionInfo } from '../plugin/host-control.ts'
 import { coreContract } from '../wire/core-contract.ts'
 import type { Hub } from '../wire/hub.ts'
 import type { Observers } from '../wire/observers.ts'
+import { checkNeeds, type Surroundings } from './needs.ts'
+import { thisUser } from './needs-user.ts'
 import type { Supervisor } from './supervisor.ts'
 
 export interface HostControlParts {
@@ -14,7 +16,8 @@ export interface HostControlParts {
   readonly sessions: Sessions
   readonly hub: Hub
   readonly observers: Observers
-  readonly doctor: () => Promise<Diagnosis[]>
+  readonly bus: Surroundings['bus']
+  readonly facts: () => HostFacts
   readonly listener: () => Pick<Listener, 'url' | 'onChange'>
   /** For files of the modules that come with Patchbay. */
   readonly directory: string
@@ -22,7 +25,7 @@ export interface HostControlParts {
 
 /** What the modules that come with Patchbay may do with the host. */
 export function createHostControl(parts: HostControlParts): HostControl {
-  const { config, supervisor, sessions, hub, observers, doctor, listener, directory } = parts
+  const { config, supervisor, sessions, hub, observers, bus, facts, listener, directory } = parts
   const info = (session: Session): SessionInfo => ({
     id: session.id,
     userId: session.userId,
@@ -57,7 +60,22 @@ export function createHostControl(parts: HostControlParts): HostControl {
     revoke: (id, userId) => sessions.revoke(id, userId),
     contracts: () => supervisor.units().flatMap(({ found, status }) => describe(found.contract, status)),
     coreContract: () => coreContract,
-    doctor,
+    patients: () =>
+      supervisor.units().map((unit) => {
+        const { id, state, reason } = unit.status
+        const needs = unit.found.contract?.needs ?? {}
+        return {
+          id,
+          state,
+          ...(reason !== undefined && { reason }),
+          needs,
+          // A disabled plugin may be a stranger's that nobody has agreed to: no program is started because it says so.
+          checkNeeds: () => checkNeeds(needs, { bus, mayStart: state !== 'disabled' }),
+          diagnose: () => unit.diagnose(),
+        }
+      }),
+    facts,
+    user: thisUser,
     load: () => ({
       clients: hub.clients.size,
       sessions: sessions.list().length,

@@ -1,7 +1,7 @@
 import { access, constants, readdir, stat } from 'node:fs/promises'
 import { basename, dirname, isAbsolute, join } from 'node:path'
 import type { Finding } from '../plugin/capabilities.ts'
-import { groupOf, joinCommand, thisUser } from './needs-user.ts'
+import { groupName, joinCommand, thisUser } from './needs-user.ts'
 
 /** Looks for a device of this name that this user may read. */
 export async function checkDevice(name: string): Promise<Finding> {
@@ -36,13 +36,13 @@ async function whoMay(file: string): Promise<Pick<Finding, 'sentence' | 'mend'>>
   const { name } = user
   const stats = await stat(file).catch(() => undefined)
   if (!stats) return { sentence: `The device ${file} may not be looked at by the user ${name}.` }
-  const group = await groupOf(stats.gid)
+  const group = await groupName(stats.gid)
   const mode = (stats.mode & 0o777).toString(8).padStart(3, '0')
-  const owner = `user number ${stats.uid}, group ${group?.name ?? stats.gid}, mode ${mode}`
+  const owner = `user number ${stats.uid}, group ${group ?? stats.gid}, mode ${mode}`
   const sentence = `The device ${file} may not be read by the user ${name} (it belongs to ${owner}).`
   // The group of root is no way to a device: who is in it reads much else.
   if (!group || stats.gid === 0 || (stats.mode & constants.S_IRGRP) === 0) return { sentence }
-  return { sentence, ...joinCommand(group.name, user) }
+  return { sentence, ...joinCommand(group, user) }
 }
 
 /** Where the session of the user of this process would have its sockets. */

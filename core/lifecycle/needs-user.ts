@@ -1,18 +1,6 @@
 import { readFile } from 'node:fs/promises'
 import { userInfo } from 'node:os'
-
-/** The user that this process runs as, for the commands that give it more rights. */
-export interface ThisUser {
-  readonly uid: number
-  /** For people. */
-  readonly name: string
-  /** For commands; undefined for a user without an entry (some containers), or with a name that a shell might misread. */
-  readonly account: string | undefined
-  /** The process's own: a group that the user was given meanwhile counts from the next start. */
-  readonly gids: readonly number[]
-  /** The systemd service that this process is; undefined if a person started it. */
-  readonly unit: string | undefined
-}
+import type { ThisUser } from '../plugin/host-control.ts'
 
 export async function thisUser(): Promise<ThisUser> {
   const uid = process.getuid?.() ?? 0
@@ -38,9 +26,8 @@ export function joinCommand(group: string, { account, unit }: ThisUser): { reado
   return { mend: `sudo usermod -aG ${group} ${account}${unit ? ` && sudo systemctl restart ${unit}` : ''}` }
 }
 
-/** A group by its number or its name; undefined if `/etc/group` does not have it. */
-export async function groupOf(wanted: number | string): Promise<{ name: string; gid: number } | undefined> {
+/** The name of a group by its number; undefined if `/etc/group` does not have it. */
+export async function groupName(gid: number): Promise<string | undefined> {
   const lines = (await readFile('/etc/group', 'utf8').catch(() => '')).split('\n')
-  const groups = lines.map((line) => line.split(':')).map(([name = '', , gid]) => ({ name, gid: Number(gid) }))
-  return groups.find(({ name, gid }) => (typeof wanted === 'number' ? gid === wanted : name === wanted))
+  return lines.map((line) => line.split(':')).find(([, , number]) => Number(number) === gid)?.[0]
 }

@@ -22,6 +22,11 @@ export interface DBus {
    * throw. While somebody watches, the connection to the bus stays open, and with it what a service keeps for its caller.
    */
   watchName(service: string, listener: (isRunning: boolean) => void): () => void
+  /**
+   * By which name services know their caller, such as `:1.42`. It stays the same while somebody watches and the bus stays. Rejects
+   * as `call` does.
+   */
+  uniqueName(): Promise<string>
 }
 
 export interface ExecResult {

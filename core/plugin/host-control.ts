@@ -1,6 +1,6 @@
 import type { Finding } from './capabilities.ts'
 import type { Caller } from './context.ts'
-import type { CommandDefinition, Contract, ContractRole, EventDefinition } from './contract.ts'
+import type { CommandDefinition, Contract, ContractRole, EventDefinition, Needs } from './contract.ts'
 
 /** A plugin's row on `host:plugins`. */
 export interface PluginStatus {
@@ -55,9 +55,50 @@ export interface CoreContract {
   readonly errors: Readonly<Record<string, string>>
 }
 
-/** What a plugin needs and what is there. */
-export interface Diagnosis extends Pick<PluginStatus, 'id' | 'state' | 'reason'> {
-  readonly findings: readonly Finding[]
+/** A plugin to be examined, in whatever state it is. */
+export interface Patient extends Pick<PluginStatus, 'id' | 'state' | 'reason'> {
+  readonly needs: Needs
+  /** The checks of the start itself. For a plugin that is switched off no program is started. */
+  checkNeeds(): Promise<readonly Finding[]>
+  /** What the drivers of a plugin that runs find. */
+  diagnose(): Promise<readonly Finding[]>
+}
+
+/** The user that this process runs as, for the commands that give it more rights. */
+export interface ThisUser {
+  readonly uid: number
+  /** For people. */
+  readonly name: string
+  /** For commands; undefined for a user without an entry (some containers), or with a name that a shell might misread. */
+  readonly account: string | undefined
+  /** The process's own: a group that the user was given meanwhile counts from the next start. */
+  readonly gids: readonly number[]
+  /** The systemd service that this process is; undefined if a person started it. */
+  readonly unit: string | undefined
+}
+
+/** What is known of the host, also when no daemon runs. */
+export interface HostFacts {
+  /** Of host.json. Without it the files are so wrong that nothing is in force; `problems` then tells what. */
+  readonly config?: {
+    readonly address: string
+    readonly port: number
+    readonly publicUrl?: string
+    readonly tls?: { readonly cert: string }
+  }
+  readonly problems: readonly ConfigProblem[]
+  readonly configDir: string
+  readonly dataDir: string
+  readonly hasOwner: boolean
+  /** How the command line is called. */
+  readonly commandName: string
+  /** Of the daemon that runs. */
+  readonly running?: {
+    /** The id of this start; `/healthz` tells it as `X-Patchbay-Instance`. */
+    readonly instance: string
+    /** Names that it refused requests for, the latest last: how often, and when last (milliseconds since the epoch). */
+    readonly refusedHosts: ReadonlyMap<string, { readonly count: number; readonly at: number }>
+  }
 }
 
 /** How much of everything there is now. */
@@ -160,8 +201,10 @@ export interface HostControl {
   revoke(sessionId: string, userId?: string): boolean
   contracts(): MountedContract[]
   coreContract(): CoreContract
-  /** Looks for what every plugin needs, and asks those that run what their drivers find. The first is the host itself. */
-  doctor(): Promise<Diagnosis[]>
+  /** Every plugin, for the doctor. */
+  patients(): Patient[]
+  facts(): HostFacts
+  user(): Promise<ThisUser>
   load(): HostLoad
   observe(observer: HostObserver): () => void
 }

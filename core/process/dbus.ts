@@ -64,7 +64,7 @@ export class SystemBus implements DBus {
     }
   }
 
-  /** Our own name on the bus, such as `:1.42`. It is another when the connection was lost, or closed for want of use. */
+  /** As in `DBus`. It is another when the connection was lost, or closed for want of use. */
   async uniqueName(): Promise<string> {
     this.#calls++
     try {
@@ -198,6 +198,7 @@ export function createDBus(bus: DBus, allowed: readonly string[]): DBus {
       check(service)
       return bus.watchName(service, listener)
     },
+    uniqueName: () => bus.uniqueName(),
   }
 }
 

@@ -52,6 +52,7 @@ export function fakeDBus(
       const timer = setImmediate(() => listener(Object.hasOwn(services, service)))
       return () => clearImmediate(timer)
     },
+    uniqueName: async () => ':1.1',
   }
 }
 

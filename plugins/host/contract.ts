@@ -51,7 +51,7 @@ const all = { all: Type.Optional(Type.Boolean({ description: "Everyone's, not on
 export const host = defineContract({
   id: 'host',
   description: 'The host itself: its plugins, its configuration, its sessions.',
-  capabilities: { host: true },
+  capabilities: { host: true, dbus: ['org.freedesktop.PolicyKit1'] },
   commands: {
     'host:enable': { ...onPlugin, description: 'Switches a plugin on, in plugins.json.' },
     'host:disable': { ...onPlugin, description: 'Switches a plugin off, in plugins.json.' },

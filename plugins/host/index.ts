@@ -1,5 +1,7 @@
 import { definePlugin } from 'patchbay/plugin'
 import { host } from './contract.ts'
+import { diagnose } from './driver/diagnosis.ts'
+import { examineHost } from './driver/machine.ts'
 
 export default definePlugin(host, {
   start(ctx) {
@@ -49,9 +51,11 @@ export default definePlugin(host, {
       return change(id, 'released', () => control.restart(id))
     })
 
-    ctx.handle('host:doctor', async () => ({
-      plugins: (await control.doctor()).map(({ findings, ...row }) => ({ ...row, findings: [...findings] })),
-    }))
+    ctx.handle('host:doctor', async () => {
+      const examiner = { bus: ctx.dbus, user: await control.user() }
+      const rows = await diagnose(control.patients(), examiner, () => examineHost(control.facts()))
+      return { plugins: rows.map(({ findings, ...row }) => ({ ...row, findings: [...findings] })) }
+    })
     ctx.handle('host:sessions', (payload, { caller }) => {
       const all = payload?.all === true
       if (all && !caller.roles.includes('owner')) throw ctx.error('FORBIDDEN', "Only an owner sees everyone's sessions.")

@@ -1,11 +1,12 @@
 import { parseArgs } from 'node:util'
 import { resolvePaths } from '../../core/config/paths.ts'
-import { diagnose } from '../../core/lifecycle/diagnosis.ts'
-import { examineHost } from '../../core/lifecycle/diagnosis-host.ts'
+import { checkNeeds } from '../../core/lifecycle/needs.ts'
 import { thisUser } from '../../core/lifecycle/needs-user.ts'
 import type { Finding } from '../../core/plugin/capabilities.ts'
-import type { Diagnosis } from '../../core/plugin/host-control.ts'
+import type { PluginStatus } from '../../core/plugin/host-control.ts'
 import { SystemBus } from '../../core/process/dbus.ts'
+import { type Diagnosis, diagnose } from '../../plugins/host/driver/diagnosis.ts'
+import { examineHost } from '../../plugins/host/driver/machine.ts'
 import { askIfRunning } from './ask.ts'
 import type { Installation } from './main.ts'
 import { coloured, table } from './table.ts'
@@ -18,14 +19,16 @@ const colours = { ok: 'green', '--': 'yellow', '!!': 'red' } as const
 
 /**
  * Tells for the host and every plugin what they need, what is there, and the command that mends what is not: seen by the daemon that
- * runs, as its user, or else by whoever asks. Exit code 1: something is missing that is needed by what is switched on; 2: wrong use.
+ * runs (its host module), as its user, or else by whoever asks. Exit code 1: something is missing that is needed by what is switched on; 2: wrong use.
  */
 export async function doctor(args: string[], installation: Installation): Promise<void> {
   const json = wantsJson(args)
   const answer = await askIfRunning({ command: 'doctor' }, installation)
-  const rows = answer ? (answer.plugins as Row[]) : await lookOurselves(installation)
-  if (json) process.stdout.write(`${JSON.stringify({ daemon: answer !== undefined, plugins: rows }, undefined, 2)}\n`)
-  else process.stdout.write(`${answer ? '' : await preface(installation)}${report(rows)}`)
+  const seen = answer?.plugins as Row[] | undefined
+  const known = answer && !seen ? await askIfRunning({ command: 'plugins' }, installation) : undefined
+  const rows = seen ?? (await lookOurselves(installation, known?.plugins as PluginStatus[] | undefined))
+  if (json) process.stdout.write(`${JSON.stringify({ daemon: seen !== undefined, plugins: rows }, undefined, 2)}\n`)
+  else process.stdout.write(`${seen ? '' : await preface(installation, answer !== undefined)}${report(rows)}`)
   process.exitCode = rows.some((row) => row.findings.some((finding) => markOf(finding, row) === '!!')) ? 1 : 0
 }
 
@@ -38,29 +41,39 @@ function wantsJson(args: string[]): boolean {
   }
 }
 
-/** The same checks without a daemon. */
-async function lookOurselves(installation: Installation): Promise<Row[]> {
+/** The same checks without a daemon, or with one that cannot look and only knows the states. */
+async function lookOurselves(installation: Installation, known: readonly PluginStatus[] = []): Promise<Row[]> {
   const { facts, found, isEnabled } = await readDisk(installation)
   const bus = new SystemBus()
-  const units = found.map((each) => ({
-    found: each,
-    status: {
+  const patients = found.map((each) => {
+    const needs = each.contract?.needs ?? {}
+    const isOn = isEnabled(each)
+    // What is enabled would run: it is looked at as such.
+    const guess = { state: isOn ? ('unavailable' as const) : ('disabled' as const), reason: undefined }
+    const onDisk = each.problem ? { state: 'failed' as const, reason: each.problem } : guess
+    const { state, reason } = known.find(({ id }) => id === each.id) ?? onDisk
+    return {
       id: each.id,
-      // What is enabled would run: it is looked at as such.
-      state: each.problem ? ('failed' as const) : isEnabled(each) ? ('unavailable' as const) : ('disabled' as const),
-      ...(each.problem && { reason: each.problem }),
-    },
-    diagnose: () => Promise.resolve([]),
-  }))
-  const diagnoses = await diagnose({ units: () => units }, bus, () => examineHost(facts))
+      state,
+      ...(reason !== undefined && { reason }),
+      needs,
+      checkNeeds: () => checkNeeds(needs, { bus, mayStart: isOn }),
+      diagnose: () => Promise.resolve([]),
+    }
+  })
+  const diagnoses = await diagnose(patients, { bus, user: await thisUser() }, () => examineHost(facts))
   bus.close()
+  if (known.length > 0) return diagnoses
   return diagnoses.map((each) => ({ ...each, state: each.state === 'unavailable' ? 'not running' : each.state }))
 }
 
-async function preface({ root }: Installation): Promise<string> {
+async function preface({ root }: Installation, hasDaemon: boolean): Promise<string> {
   const { dataDir } = resolvePaths(process.env, root)
   const { name } = await thisUser()
-  return `No daemon runs with the data directory ${dataDir}: this is what the user ${name} sees.\n\n`
+  const why = hasDaemon
+    ? 'The daemon cannot look, as its host module does not run'
+    : `No daemon runs with the data directory ${dataDir}`
+  return `${why}: this is what the user ${name} sees.\n\n`
 }
 
 /** What is optional, and what is needed only by a plugin that is switched off, breaks nothing. */

@@ -3,9 +3,9 @@ import { Access } from '../../core/auth/access.ts'
 import { Config } from '../../core/config/config.ts'
 import { resolvePaths } from '../../core/config/paths.ts'
 import { ConfigError } from '../../core/config/problem.ts'
-import type { HostFacts } from '../../core/lifecycle/diagnosis-host.ts'
 import { Discovery } from '../../core/lifecycle/discovery.ts'
 import type { Found } from '../../core/lifecycle/read-package.ts'
+import type { HostFacts } from '../../core/plugin/host-control.ts'
 import type { Installation } from './main.ts'
 
 /** What lies on the disk, read as the daemon would read it. */

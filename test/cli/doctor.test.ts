@@ -41,6 +41,19 @@ void t.test('doctor without a daemon looks by itself, and says so first', async 
   t.match(await said(place, 'doctor', '--all'), { code: 2, err: /Unknown option '--all'/ })
 })
 
+void t.test('doctor looks by itself, and says so, where the host module of the daemon does not run', async (t) => {
+  const plugins = { host: { settings: { unknown: true } }, lamp: { enabled: true } }
+  const place = await create(t, { plugins: { plugins } })
+  await place.addPlugin('lamp', { needs: { tools: { sh: { package: 'dash' } } } }, '')
+  await place.start()
+  const { code, out } = await said(place, 'doctor')
+  t.equal(code, 1)
+  t.match(out, /^The daemon cannot look, as its host module does not run: this is what the user \w+ sees\.\n\nPLUGIN /)
+  t.match(out, /^host +failed /m)
+  t.match(out, /^ +!! {2}Its settings in plugins\.json do not fit/m)
+  t.match(out, /^lamp +(starting|running) {2}ok {2}The program sh is /m, 'the daemon tells the states')
+})
+
 void t.test('doctor asks the daemon; what is needed and missing has a command to paste and an exit code', async (t) => {
   const place = await create(t)
   await place.addPlugin('lamp', { needs }, '')

@@ -1,4 +1,4 @@
-import { writeFile } from 'node:fs/promises'
+import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { io } from 'socket.io-client'
 import t, { type Test } from 'tap'
@@ -76,6 +76,26 @@ void t.test('an owner is told what the host and every plugin need, and what is t
   const storage = rows.find(({ id }) => id === 'storage')
   t.match(storage, { state: 'disabled', findings: Array })
   t.ok(storage?.findings.some(({ kind, optional }) => kind === 'tool' && optional))
+})
+
+void t.test('for a plugin that is switched off no program is started, for one that is on its version is asked', async (t) => {
+  const host = await start(t)
+  const directory = join(host.pluginDir, 'lamp')
+  const contract = { id: 'lamp', needs: { tools: { sh: { package: 'dash', version: '999' } } } }
+  await mkdir(directory)
+  await writeFile(join(directory, 'contract.json'), JSON.stringify(contract))
+  await writeFile(join(directory, 'index.js'), 'export default { start() {} }')
+  const manifest = { name: 'lamp', version: '1.0.0', type: 'module', patchbay: { api: 1, contract: 'contract.json' } }
+  await writeFile(join(directory, 'package.json'), JSON.stringify(manifest))
+  await host.reached('lamp', 'disabled')
+  const owner = await host.client('owner')
+  const found = async () => {
+    const { plugins } = (await owner.ask('host:doctor')) as unknown as { plugins: Array<{ id: string; findings: object[] }> }
+    return plugins.find(({ id }) => id === 'lamp')?.findings
+  }
+  t.match(await found(), [{ kind: 'tool', ok: true, sentence: /^The program sh is \/\S+\.$/ }])
+  await owner.ask('host:enable', { id: 'lamp' })
+  t.match(await found(), [{ sentence: /, (version \d|which does not tell its version)/ }])
 })
 
 void t.test("everyone sees and ends their own sessions, an owner everyone's", async (t) => {

@@ -1,22 +1,15 @@
 import type { IncomingMessage } from 'node:http'
 import { isIP } from 'node:net'
 import type { TLSSocket } from 'node:tls'
-import { quote } from '../config/problem.ts'
-import type { HostConfig } from '../config/types.ts'
-import type { Finding } from '../plugin/capabilities.ts'
-
-/** How often and when last (milliseconds since the epoch) requests came for a name that the configuration does not have. */
-export interface Refused {
-  readonly count: number
-  readonly at: number
-}
+import type { Finding } from '../../../core/plugin/capabilities.ts'
+import type { HostFacts } from '../../../core/plugin/host-control.ts'
 
 const askMs = 5000
 const maxTold = 3
 
 /** Whether the world's way to this daemon leads to it: asks `/healthz` at `publicUrl` and compares the id of this start. */
 export async function checkReach(
-  { publicUrl, tls }: HostConfig,
+  { publicUrl, tls }: Pick<NonNullable<HostFacts['config']>, 'publicUrl' | 'tls'>,
   commandName: string,
   running: { readonly instance: string } | undefined,
 ): Promise<Finding[]> {
@@ -76,12 +69,12 @@ async function ask(publicUrl: string): Promise<{ instance: string | undefined; d
  * The names that requests came for in vain, the latest first. One of them may be a tunnel's new address, and one may be anybody's who wants it
  * to be taken for that: who reads it decides. Only a plain name gets into a command.
  */
-export function refusedHosts(refused: ReadonlyMap<string, Refused> = new Map(), commandName: string): Finding[] {
-  const latest = [...refused].filter(([name]) => isIP(name.replace(/^\[|\]$/g, '')) === 0).reverse()
+export function refusedHosts(running: HostFacts['running'], commandName: string): Finding[] {
+  const latest = [...(running?.refusedHosts ?? [])].filter(([name]) => /^[\w.-]+$/.test(name) && isIP(name) === 0).reverse()
   return latest.slice(0, maxTold).map(([name, { count, at }]) => {
     const times = `${count} ${count === 1 ? 'request' : 'requests'}, the last at ${new Date(at).toISOString().slice(0, 19)}Z`
     const sentence =
-      `Requests arrive for the name ${quote(name)}, which host.json does not name (${times}). ` +
+      `Requests arrive for the name "${name}", which host.json does not name (${times}). ` +
       "If this is your tunnel's new address, set publicUrl."
     const isPlain = /^(?=.{1,253}$)[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)+$/.test(name)
     const mend = isPlain && { mend: `${commandName} config set publicUrl https://${name}` }

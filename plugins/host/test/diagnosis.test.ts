@@ -1,18 +1,23 @@
 import t from 'tap'
-import { diagnose, type Patient } from '../../../core/lifecycle/diagnosis.ts'
+import { checkNeeds } from '../../../core/lifecycle/needs.ts'
+import { thisUser } from '../../../core/lifecycle/needs-user.ts'
 import type { Finding } from '../../../core/plugin/capabilities.ts'
 import type { Needs } from '../../../core/plugin/contract.ts'
+import type { Patient } from '../../../core/plugin/host-control.ts'
 import { SystemBus } from '../../../core/process/dbus.ts'
+import { diagnose } from '../driver/diagnosis.ts'
 
 const bus = new SystemBus('unix:path=/nowhere/bus')
 const led: Finding = { kind: 'led', name: 'ACT', ok: true, optional: true, sentence: 'There is an LED.' }
 const tool = { package: 'a-package' }
 
-function patient(status: Patient['status'], needs?: Needs, find = (): readonly Finding[] => []): Patient {
-  return { status, found: { contract: { id: status.id, ...(needs && { needs }) } }, diagnose: async () => find() }
+type Status = Pick<Patient, 'id' | 'state' | 'reason'>
+
+function patient(status: Status, needs: Needs = {}, find = (): readonly Finding[] => []): Patient {
+  return { ...status, needs, checkNeeds: () => checkNeeds(needs, { bus }), diagnose: async () => find() }
 }
-const examine = (units: readonly Patient[], host?: () => Promise<readonly Finding[]>) =>
-  diagnose({ units: () => units }, bus, host)
+const examine = async (patients: readonly Patient[], host?: () => Promise<readonly Finding[]>) =>
+  diagnose(patients, { bus, user: await thisUser() }, host)
 
 void t.test('the host comes first, then every plugin with its needs, its permissions and what its drivers find', async (t) => {
   const needs = { tools: { sh: tool, 'no-such-tool': tool }, groups: { 'no-such-group': 'nothing.' } }
@@ -32,9 +37,9 @@ void t.test('the host comes first, then every plugin with its needs, its permiss
   ])
 })
 
-void t.test('a plugin that failed is told with its reason, and one whose contract cannot be read has no needs', async (t) => {
-  const unreadable: Patient = { ...patient({ id: 'broken', state: 'failed', reason: 'It has no contract.' }), found: {} }
-  t.match(await examine([unreadable, patient({ id: 'wild', state: 'quarantined' })]), [
+void t.test('a plugin that failed is told with its reason', async (t) => {
+  const broken = patient({ id: 'broken', state: 'failed', reason: 'It has no contract.' })
+  t.match(await examine([broken, patient({ id: 'wild', state: 'quarantined' })]), [
     { id: 'broken', findings: [{ kind: 'state', name: 'broken', ok: false, optional: false, sentence: 'It has no contract.' }] },
     { id: 'wild', findings: [{ kind: 'state', sentence: 'It failed.' }] },
   ])
@@ -54,14 +59,4 @@ void t.test('a check that fails hides nothing of the others', async (t) => {
       ],
     },
   ])
-})
-
-void t.test('no program is started for a plugin that is switched off', async (t) => {
-  const needs = { tools: { sh: { ...tool, version: '999' } } }
-  const [off, on] = await examine([
-    patient({ id: 'a', state: 'disabled' }, needs),
-    patient({ id: 'b', state: 'unavailable' }, needs),
-  ])
-  t.match(off?.findings, [{ ok: true, sentence: /^The program sh is \/\S+\.$/ }])
-  t.match(on?.findings, [{ sentence: /version|does not tell/ }])
 })

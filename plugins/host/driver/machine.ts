@@ -1,30 +1,20 @@
 import { X509Certificate } from 'node:crypto'
 import { readFile, stat, statfs } from 'node:fs/promises'
+import { BlockList, isIPv6 } from 'node:net'
 import { join } from 'node:path'
-import { isLoopback } from '../auth/address.ts'
-import type { HostConfig } from '../config/types.ts'
-import type { Finding } from '../plugin/capabilities.ts'
-import type { ConfigProblem } from '../plugin/host-control.ts'
-import { checkReach, type Refused, refusedHosts } from './diagnosis-reach.ts'
-
-/** What is known of the host, also when no daemon runs. */
-export interface HostFacts {
-  /** Without it the files are so wrong that nothing is in force; `problems` then tells what. */
-  readonly config?: HostConfig
-  readonly problems: readonly ConfigProblem[]
-  readonly configDir: string
-  readonly dataDir: string
-  readonly hasOwner: boolean
-  /** How the command line is called. */
-  readonly commandName: string
-  /** Of the daemon that runs: the id of this start, and the names it refused requests for. */
-  readonly running?: { readonly instance: string; readonly refusedHosts: ReadonlyMap<string, Refused> }
-}
+import type { Finding } from '../../../core/plugin/capabilities.ts'
+import type { HostFacts } from '../../../core/plugin/host-control.ts'
+import { checkReach, refusedHosts } from './reach.ts'
 
 const leastNode = [20, 19] as const
 const leastBytes = 100 * 1024 * 1024
 const dayMs = 86_400_000
+const loopback = new BlockList()
+loopback.addSubnet('127.0.0.0', 8)
+loopback.addAddress('::1', 'ipv6')
 const quoted = (path: string) => `'${path.replaceAll("'", `'\\''`)}'`
+
+type Config = NonNullable<HostFacts['config']>
 
 /** Everything about the host that can be wrong on a machine on which it was once right. */
 export async function examineHost(facts: HostFacts): Promise<Finding[]> {
@@ -38,7 +28,7 @@ export async function examineHost(facts: HostFacts): Promise<Finding[]> {
     ...(config
       ? [checkListening(config, commandName), checkCertificate(config, facts), checkReach(config, commandName, running)]
       : []),
-    refusedHosts(running?.refusedHosts, commandName),
+    refusedHosts(running, commandName),
   ]
   return (await Promise.all(checks)).flat()
 }
@@ -115,7 +105,9 @@ async function checkClock(): Promise<Finding[]> {
   return [{ ...finding, ok: false, sentence, mend: 'sudo timedatectl set-ntp true' }]
 }
 
-function checkListening({ address, port, tls, publicUrl }: HostConfig, commandName: string): Finding[] {
+const isLoopback = (address: string) => loopback.check(address, isIPv6(address) ? 'ipv6' : 'ipv4')
+
+function checkListening({ address, port, tls, publicUrl }: Config, commandName: string): Finding[] {
   const finding = { kind: 'listening', name: address, optional: true }
   const sentence = `Patchbay listens on ${address}, port ${port}${tls ? ', with TLS' : ''}.`
   if (tls || publicUrl || address === 'localhost' || isLoopback(address)) return [{ ...finding, ok: true, sentence }]
@@ -123,7 +115,7 @@ function checkListening({ address, port, tls, publicUrl }: HostConfig, commandNa
   return [{ ...finding, ok: false, sentence: open, mend: `${commandName} https` }]
 }
 
-async function checkCertificate({ tls }: HostConfig, { dataDir, commandName }: HostFacts): Promise<Finding[]> {
+async function checkCertificate({ tls }: Config, { dataDir, commandName }: HostFacts): Promise<Finding[]> {
   if (!tls) return []
   const finding = { kind: 'certificate', name: tls.cert, optional: false }
   try {

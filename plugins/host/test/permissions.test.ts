@@ -2,12 +2,18 @@ import { execFile } from 'node:child_process'
 import { promisify } from 'node:util'
 import { defineInterface } from 'dbus-native'
 import t, { type Test } from 'tap'
-import { checkPermissions } from '../../../core/lifecycle/needs-permissions.ts'
-import { SystemBus } from '../../../core/process/dbus.ts'
-import { PrivateBus } from '../../support/bus.ts'
+import { thisUser } from '../../../core/lifecycle/needs-user.ts'
+import type { Needs } from '../../../core/plugin/contract.ts'
+import { createDBus, SystemBus } from '../../../core/process/dbus.ts'
+import { PrivateBus } from '../../../test/support/bus.ts'
+import { checkPermissions } from '../driver/permissions.ts'
 
 const reboot = 'org.freedesktop.login1.reboot'
 const polkit = { [reboot]: 'system:reboot.' }
+
+/** With the capability as the host module has it. */
+const examine = async (needs: Needs, bus: SystemBus) =>
+  checkPermissions(needs, { user: await thisUser(), bus: createDBus(bus, ['org.freedesktop.PolicyKit1']) })
 
 /** A bus of the test's own, and on it what stands in for polkit, answering as told; `asked` is what it was asked. */
 async function withPolkit(t: Test, answer: () => [boolean, boolean, object]) {
@@ -36,7 +42,7 @@ async function withPolkit(t: Test, answer: () => [boolean, boolean, object]) {
 
 void t.test('polkit is asked for our own connection, without anybody at the machine', async (t) => {
   const { bus, asked, privateBus } = await withPolkit(t, () => [true, false, {}])
-  t.match(await checkPermissions({ polkit }, bus), [
+  t.match(await examine({ polkit }, bus), [
     {
       kind: 'polkit',
       name: reboot,
@@ -61,7 +67,7 @@ for (const [what, answer] of [
     `polkit that says ${what} does not permit it, and the rule that mends it names one user and one action`,
     async (t) => {
       const { bus } = await withPolkit(t, () => [...answer])
-      const [finding] = await checkPermissions({ polkit }, bus)
+      const [finding] = await examine({ polkit }, bus)
       t.match(finding, { ok: false, optional: true, sentence: /^polkit does not permit .*\. It is for: system:reboot\.$/ })
       t.match(
         finding?.mend,
@@ -75,7 +81,7 @@ void t.test('an action that polkit does not know is told, with what it is for', 
   const { bus } = await withPolkit(t, () => {
     throw Object.assign(new Error(`Action ${reboot} is not registered`), { dbusName: 'org.freedesktop.PolicyKit1.Error.Failed' })
   })
-  t.match(await checkPermissions({ polkit }, bus), [
+  t.match(await examine({ polkit }, bus), [
     { ok: false, optional: true, sentence: /is not registered.*It is for: system:reboot\.$/, mend: /^pkaction / },
   ])
 })
@@ -87,19 +93,19 @@ void t.test('without polkit, or without a bus, nothing is known, and that is sai
   const both = { polkit: { ...polkit, 'org.freedesktop.login1.power-off': 'system:shutdown.' } }
   const unknown = { kind: 'polkit', ok: false, optional: true }
   const outOfReach = /^What polkit permits is not known: The system bus cannot be reached \(ENOENT\)\.$/
-  t.match(await checkPermissions(both, bus), [{ ...unknown, sentence: outOfReach, mend: 'sudo apt-get install dbus polkitd' }])
+  t.match(await examine(both, bus), [{ ...unknown, sentence: outOfReach, mend: 'sudo apt-get install dbus polkitd' }])
   await privateBus.start()
-  const told = await checkPermissions(both, bus)
+  const told = await examine(both, bus)
   t.match(told, [{ ...unknown, sentence: /: polkit does not run\.$/, mend: 'sudo apt-get install polkitd' }])
   t.equal(told.length, 1, 'said once')
-  t.same(await checkPermissions({}, bus), [])
+  t.same(await examine({}, bus), [])
 })
 
 void t.test('polkit that fails to answer leaves the action unknown', async (t) => {
   const { bus } = await withPolkit(t, () => {
     throw Object.assign(new Error('out of memory'), { dbusName: 'org.freedesktop.DBus.Error.NoMemory' })
   })
-  t.match(await checkPermissions({ polkit }, bus), [
+  t.match(await examine({ polkit }, bus), [
     {
       name: reboot,
       ok: false,
@@ -111,13 +117,13 @@ void t.test('polkit that fails to answer leaves the action unknown', async (t) =
 })
 
 void t.test('a group that the user is not in, or that is not there, is told with the command that mends it', async (t) => {
-  const module = (path: string) => JSON.stringify(new URL(`../../../core/${path}`, import.meta.url).href)
+  const module = (path: string) => JSON.stringify(new URL(`../../../${path}`, import.meta.url).href)
   // Root needs no group: the process gives its rights up, once it has loaded what it needs.
-  const script = `import { checkPermissions } from ${module('lifecycle/needs-permissions.ts')}
-    import { SystemBus } from ${module('process/dbus.ts')}
+  const script = `import { checkPermissions } from ${module('plugins/host/driver/permissions.ts')}
+    import { thisUser } from ${module('core/lifecycle/needs-user.ts')}
     if (process.getuid() === 0) { process.setgroups([]); process.setgid(65534); process.setuid(65534) }
     const groups = { daemon: 'to serve.', 'no-such-group': 'nothing.' }
-    console.log(JSON.stringify(await checkPermissions({ groups }, new SystemBus('unix:path=/nowhere'))))`
+    console.log(JSON.stringify(await checkPermissions({ groups }, { user: await thisUser() })))`
   const args = ['--import=./scripts/strip-types.mjs', '--input-type=module', '--eval', script]
   const { stdout } = await promisify(execFile)(process.execPath, args)
   t.match(JSON.parse(stdout), [
