@@ -8,7 +8,7 @@ import plugin, { readLoad } from './index.js'
 
 const dir = import.meta.dirname
 
-test('the driver reads what the kernel writes, and nothing else', async (t) => {
+void test('the driver reads what the kernel writes, and nothing else', async (t) => {
   const place = await mkdtemp(join(tmpdir(), 'sample-'))
   t.after(() => rm(place, { recursive: true }))
   const file = join(place, 'loadavg')
@@ -18,7 +18,7 @@ test('the driver reads what the kernel writes, and nothing else', async (t) => {
   await assert.rejects(readLoad(file), /begins with no number/)
 })
 
-test('start, without a host', async () => {
+void test('start, without a host', async () => {
   const lab = await createTestContext(plugin.contract, { settings: { busyAbove: 1_000_000 } })
   await lab.start(plugin)
   const answer = await lab.call('sample:measure', { tell: true })
@@ -27,7 +27,7 @@ test('start, without a host', async () => {
   await lab.stop()
 })
 
-test('a subscriber is told, on a real host', async (t) => {
+void test('a subscriber is told, on a real host', async (t) => {
   const host = await startTestHost({ plugins: [dir] })
   t.after(() => host.stop())
   await host.reached('sample', 'running')
@@ -38,4 +38,4 @@ test('a subscriber is told, on a real host', async (t) => {
   assert.equal((await viewer.ask('sample:measure', { tell: false })).code, 'FORBIDDEN')
 })
 
-test('conformance', (t) => conformance(t, { dir }))
+void test('conformance', (t) => conformance(t, { dir }))

@@ -33,7 +33,7 @@ async function lookingAt(t, place) {
   return dir
 }
 
-test('LEDs are read as the kernel shows them', async (t) => {
+void test('LEDs are read as the kernel shows them', async (t) => {
   const place = await twoLeds(t)
   await led(place, 'half', { brightness: '1' })
   await led(place, '-rf x', { brightness: '1', max_brightness: '1' })
@@ -43,7 +43,7 @@ test('LEDs are read as the kernel shows them', async (t) => {
   ])
 })
 
-test('switching takes an LED from its trigger and writes its brightness', async (t) => {
+void test('switching takes an LED from its trigger and writes its brightness', async (t) => {
   const place = await twoLeds(t)
   const leds = new Leds(place)
   await leds.set('ACT', true)
@@ -56,7 +56,7 @@ test('switching takes an LED from its trigger and writes its brightness', async 
   for (const name of ['PWR', '../ACT', 'ACT/../ACT', '']) await assert.rejects(leds.set(name, true), { code: 'LED_UNKNOWN' })
 })
 
-test('an LED that this user may not write is told, with what mends it', async (t) => {
+void test('an LED that this user may not write is told, with what mends it', async (t) => {
   const place = await twoLeds(t)
   const leds = new Leds(place)
   assert.deepEqual(await leds.locked('ACT'), [])
@@ -71,7 +71,7 @@ test('an LED that this user may not write is told, with what mends it', async (t
   }
 })
 
-test('on a real host: seen, switched by us and by others, hidden', async (t) => {
+void test('on a real host: seen, switched by us and by others, hidden', async (t) => {
   const place = await twoLeds(t)
   const host = await startTestHost({
     plugins: [await lookingAt(t, place)],
@@ -97,4 +97,4 @@ test('on a real host: seen, switched by us and by others, hidden', async (t) => 
   assert.equal((await viewer.ask('led:set', { name: 'ACT', on: true })).code, 'FORBIDDEN')
 })
 
-test('conformance', async (t) => conformance(t, { dir: await lookingAt(t, await twoLeds(t)) }))
+void test('conformance', async (t) => conformance(t, { dir: await lookingAt(t, await twoLeds(t)) }))
