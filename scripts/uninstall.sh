@@ -28,7 +28,6 @@ stop_units() { systemctl --quiet disable --now patchbay.service patchbay-smart.s
 reload() {
   systemctl daemon-reload
   systemctl reset-failed 'patchbay*' 2>/dev/null || true
-  if command -v udevadm >/dev/null; then udevadm control --reload || true; fi
 }
 
 step 'stops the service' stop_units
@@ -36,7 +35,7 @@ while read -r _ place _; do
   if [ -e "$place" ]; then step "removes $place" rm -f "$place"; fi
 done < <(service_files local)
 if [ -e "$opt" ]; then step "removes $opt" rm -rf "$opt"; fi
-step 'lets systemd and udev know' reload
+step 'lets systemd know' reload
 if [ -n "$purge" ]; then
   for path in "$config" "$state" "$backups" "$credential" /etc/systemd/system/patchbay.service.d; do
     if [ -e "$path" ]; then step "removes $path" rm -rf "$path"; fi

@@ -11,7 +11,6 @@ patchbay.service $lib/systemd/system/patchbay.service 644
 patchbay-smart.socket $lib/systemd/system/patchbay-smart.socket 644
 patchbay-smart@.service $lib/systemd/system/patchbay-smart@.service 644
 polkit.rules $polkit/50-patchbay.rules 644
-udev.rules $lib/udev/rules.d/99-patchbay.rules 644
 sysusers.conf $lib/sysusers.d/patchbay.conf 644
 tmpfiles.conf $lib/tmpfiles.d/patchbay.conf 644
 patchbay $bin/patchbay 755
@@ -44,7 +43,7 @@ put_files() {
   done
 }
 
-# Lets the machine know of files that were put in place: user, directories, groups, rules, units.
+# Lets the machine know of files that were put in place: user, directories, groups, units.
 configure_machine() {
   local group groups=''
   systemd-sysusers patchbay.conf
@@ -56,10 +55,6 @@ configure_machine() {
   systemd-tmpfiles --create patchbay.conf
   if [ ! -e /etc/credstore ]; then mkdir -m 700 /etc/credstore; fi
   systemctl daemon-reload
-  if command -v udevadm >/dev/null; then
-    udevadm control --reload || true
-    udevadm trigger --subsystem-match=nvme || true
-  fi
 }
 
 # Starts the release that is in place. Fails if it does not tell systemd within 30 s that it is ready, or does not stay so.

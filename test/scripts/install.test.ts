@@ -26,7 +26,6 @@ const places = [
   'systemd/system/patchbay-smart.socket',
   'systemd/system/patchbay-smart@.service',
   'polkit-1/rules.d/50-patchbay.rules',
-  'udev/rules.d/99-patchbay.rules',
 ]
 
 void t.test('a dry run of the installer says every step and does none', async (t) => {
