@@ -30,41 +30,8 @@ export function object(fields: Readonly<Record<string, Check>>, ...required: str
   }
 }
 
-/** An object with at most `max` keys, which all pass `name`. */
-export function record(max: number, name: Check, item: Check): Check {
-  return (value, at) => {
-    const entries = Object.entries(asObject(value, at))
-    must(entries.length <= max, at, `have at most ${max} entries`)
-    for (const [key, inner] of entries) {
-      name(key, below(at, key))
-      item(inner, below(at, key))
-    }
-  }
-}
-
-export function list(max: number, item: Check): Check {
-  return (value, at) => {
-    must(Array.isArray(value) && value.length <= max, at, `be a list of at most ${max}`)
-    for (const [index, inner] of value.entries()) item(inner, below(at, index))
-  }
-}
-
 export function text(pattern: RegExp, be: string): Check {
   return (value, at) => must(typeof value === 'string' && pattern.test(value), at, `be ${be}`)
-}
-
-export function whole(min: number, max: number): Check {
-  return (value, at) =>
-    must(Number.isInteger(value) && Number(value) >= min && Number(value) <= max, at, `be ${min} to ${max}, whole`)
-}
-
-export function oneOf(...values: ReadonlyArray<string | boolean>): Check {
-  return (value, at) =>
-    must(
-      values.some((one) => one === value),
-      at,
-      `be ${values.map((one) => JSON.stringify(one)).join(' or ')}`,
-    )
 }
 
 export function succeeds(work: () => unknown): boolean {

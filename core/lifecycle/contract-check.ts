@@ -1,62 +1,31 @@
+import type { ErrorObject, ValidateFunction } from 'ajv'
+import contractSchema from '../../config/schemas/contract.schema.json' with { type: 'json' }
+import type { CommandDefinition, Contract, ContractGroup, EventDefinition } from '../plugin/contract.ts'
 import { coreCodes } from '../wire/errors.ts'
-import { asObject, below, type Check, isObject, list, must, object, oneOf, record, succeeds, text, whole } from './checks.ts'
-import { Problem } from './problem.ts'
+import { type Check, must, succeeds } from './checks.ts'
+import { clip, Problem } from './problem.ts'
 import { schemaCheck } from './schema-check.ts'
 
-export const idPattern = /^[a-z][a-z0-9-]{0,31}$/
+export const idPattern = new RegExp(contractSchema.properties.id.pattern)
 const reservedIds = /^(module|auth|error|core|patchbay)$/
 /** Socket.IO's own and the core's. */
 const reservedNames = /^(error|connect|connect_error|disconnect|disconnecting|newListener|removeListener|(module|auth):.*)$/
 
-const sentence = text(/^.{0,499}\S$/s, 'a sentence of at most 500 characters')
-const role = oneOf('viewer', 'operator', 'owner')
-const flag = oneOf(true, false)
-const program = text(/^\w[\w.+-]{0,63}$/, 'the name of a program, without a path')
-const busName = text(
-  /^(?=.{3,255}$)[A-Za-z_-][\w-]*(\.[A-Za-z_-][\w-]*)+$/,
-  'a well-known D-Bus name, such as org.freedesktop.login1',
-)
-const device = text(
-  /^(?=.{2,255}$)(?!.*\/\.\.?(\/|$))(\/[^/*\0]+)*\/[^/\0]+$/,
-  'an absolute path, with a * in its last segment only',
-)
-const debianPackage = text(/^[a-z0-9][a-z0-9.+-]{0,99}$/, 'the name of a Debian package')
-const namespaceName = text(/^(?=.{1,64}$)[a-z0-9][a-z0-9-]*(\/[a-z0-9-]+)*$/, 'a relative namespace, such as media')
+let fits: ValidateFunction<Contract> | undefined
 
-const routeName = text(
-  /^GET \/(?!.*\/$)[\w.-]*(\/[\w.-]+)*$/,
-  'GET and a path of letters, digits, -, _ and ., such as "GET /html"',
-)
-const route = object({ description: sentence, role, token: flag })
-
-const systemdUnit = text(/^(?!-)[\w:.@-]{1,100}\.service$/, 'the name of a systemd service, such as bluetooth.service')
-const version = text(/^\d{1,6}(\.\d{1,6}){0,3}$/, 'a version, such as 2.3')
-const polkitAction = text(/^[A-Za-z0-9][A-Za-z0-9.-]{1,254}$/, 'a polkit action, such as org.freedesktop.login1.reboot')
-const groupName = text(/^[a-z_][a-z0-9_-]{0,31}$/, 'the name of a group')
-
-const services = record(64, busName, object({ package: debianPackage, unit: systemdUnit, optional: flag }))
-const needs = object({
-  dbus: (value, at) => (isObject(value) ? services : list(64, busName))(value, at),
-  tools: record(64, program, object({ package: debianPackage, optional: flag, version }, 'package')),
-  devices: list(64, device),
-  session: oneOf(true),
-  polkit: record(64, polkitAction, sentence),
-  groups: record(16, groupName, sentence),
-})
-
-const errorCode: Check = (value, at) => {
-  text(/^[A-Z][A-Z0-9_]{1,63}$/, 'a code of capital letters, digits and _, at most 64')(value, at)
-  must(!coreCodes.has(String(value)), at, "be another code, this is one of the core's")
+/** Compiles the schema of contracts, once. What comes with Patchbay needs it in tests only. */
+export async function loadContractCheck(): Promise<void> {
+  const { Ajv } = await import('ajv')
+  const quick = { meta: false, validateSchema: false, code: { optimize: false } }
+  fits ??= new Ajv({ strict: true, strictTypes: false, verbose: true, ...quick }).compile<Contract>(contractSchema)
 }
 
-/** A plugin starts without an entry in `plugins.json`. */
-const hasDefault: Check = (property, at) => must(Object.hasOwn(asObject(property, at), 'default'), at, 'have a default')
-
 /**
- * Checks a contract. Returns the first problem, with its place and what to mend, or undefined. Left to ajv is whether the
- * keywords of a schema have values that make sense.
+ * Checks a contract. Returns the first problem, with its place and what to mend, or undefined. Left to the plugin's start is whether
+ * the keywords of a schema have values that make sense.
  */
 export function checkContract(contract: unknown, { builtin }: { builtin: boolean }): string | undefined {
+  if (!fits) throw new Error('loadContractCheck() comes first')
   try {
     // No cycle, no BigInt and no nesting without end.
     must(
@@ -64,10 +33,18 @@ export function checkContract(contract: unknown, { builtin }: { builtin: boolean
       '',
       'be JSON',
     )
-    const { id, policy = 'patchbay' } = asObject(contract, '')
-    text(idPattern, 'lower-case letters, digits and dashes, at most 32, a letter first')(id, 'id')
-    must(!reservedIds.test(String(id)) && (builtin || id !== 'host'), 'id', `be another, "${id}" is reserved`)
-    contractCheck(policy === 'patchbay' ? `${id}:` : '', builtin)(contract, '')
+    if (!fits(contract)) throw new Problem(sentenceOf(fits.errors?.[0] as ErrorObject))
+    const { id, policy = 'patchbay', capabilities = {}, errors = {}, settings, namespaces = {} } = contract
+    must(!reservedIds.test(id) && (builtin || id !== 'host'), 'id', `be another, "${id}" is reserved`)
+    must(builtin || !capabilities.host, 'capabilities/host', 'be left out; it is for what comes with Patchbay')
+    for (const code of Object.keys(errors))
+      must(!coreCodes.has(code), `errors/${code}`, "be another code, this is one of the core's")
+    const schema = schemaCheck()
+    if (settings) schema(settings, 'settings')
+    // Begins every name of a plugin that shares its namespace with others.
+    const prefix = policy === 'patchbay' ? `${id}:` : ''
+    checkGroup(contract, '', prefix, schema)
+    for (const [name, group] of Object.entries(namespaces)) checkGroup(group, `namespaces/${name}/`, prefix, schema)
     return undefined
   } catch (error) {
     if (!(error instanceof Problem)) throw error
@@ -75,44 +52,30 @@ export function checkContract(contract: unknown, { builtin }: { builtin: boolean
   }
 }
 
-/** `prefix` begins every name of a plugin that shares its namespace with others. */
-function contractCheck(prefix: string, builtin: boolean): Check {
-  const schema = schemaCheck()
-  const named = { description: sentence, payload: schema }
-  const rate = object({ max: whole(1, 100_000), windowMs: whole(100, 3_600_000) }, 'max', 'windowMs')
-  const command = object({ ...named, result: schema, role, timeoutMs: whole(100, 600_000), rate, inFlight: whole(1, 1024) })
-  const event = object({ ...named, retained: flag, to: oneOf('subscribers', 'connected', 'addressed') })
-  const name: Check = (value, at) => {
-    text(/^[A-Za-z][\w:-]{0,63}$/, 'a name of letters, digits, _, : and -, at most 64, a letter first')(value, at)
-    must(!reservedNames.test(String(value)), at, 'have another name, this one is reserved')
-    must(String(value).startsWith(prefix), at, `have a name that begins with ${prefix} as other plugins share its namespace`)
+function checkGroup({ commands = {}, events = {} }: ContractGroup, at: string, prefix: string, schema: Check): void {
+  for (const [kind, definitions] of Object.entries({ commands, events }))
+    for (const [name, definition] of Object.entries(definitions)) {
+      const place = `${at}${kind}/${name}`
+      must(!reservedNames.test(name), place, 'have another name, this one is reserved')
+      must(name.startsWith(prefix), place, `have a name that begins with ${prefix} as other plugins share its namespace`)
+      const { payload, result, retained, to } = definition as CommandDefinition & EventDefinition
+      if (payload) schema(payload, `${place}/payload`)
+      if (result) schema(result, `${place}/result`)
+      must(!retained || to !== 'addressed', place, 'be either retained or addressed')
+    }
+}
+
+/** What does not fit the schema, as a sentence. Its descriptions say what a value must be. */
+function sentenceOf({ keyword, instancePath, propertyName, params, parentSchema }: ErrorObject): string {
+  const keys = instancePath.split('/').slice(1)
+  const key: string | undefined = propertyName ?? params.additionalProperty
+  const at = [...keys.map((part) => part.replaceAll('~1', '/').replaceAll('~0', '~')), ...(key === undefined ? [] : [key])]
+  const words: Readonly<Record<string, () => string>> = {
+    type: () => (params.type === 'object' ? 'be an object' : `be ${parentSchema?.description}`),
+    additionalProperties: () => `be left out; known here are ${Object.keys(parentSchema?.properties).join(', ')}`,
+    required: () => `have "${params.missingProperty}"`,
+    maxProperties: () => `have at most ${params.limit} entries`,
+    enum: () => `be ${params.allowedValues.map((value: unknown) => JSON.stringify(value)).join(' or ')}`,
   }
-  const group = {
-    commands: record(256, name, command),
-    events: record(256, name, (value, at) => {
-      event(value, at)
-      const { retained, to } = asObject(value, at)
-      must(!retained || to !== 'addressed', at, 'be either retained or addressed')
-    }),
-  }
-  const requests = { dbus: list(64, busName), exec: list(64, program), ...(builtin && { host: oneOf(true) }) }
-  return object({
-    ...group,
-    id: () => {}, // checked before
-    description: sentence,
-    optIn: oneOf(true),
-    policy: text(idPattern, 'the name of an auth policy'),
-    subscribeRole: role,
-    needs,
-    capabilities: object(requests),
-    settings: (value, at) => {
-      schema(value, at)
-      const { type, properties = {} } = asObject(value, at)
-      must(type === 'object', at, 'have the type "object"')
-      record(256, () => {}, hasDefault)(properties, below(at, 'properties'))
-    },
-    routes: record(64, routeName, route),
-    namespaces: record(16, namespaceName, object(group)),
-    errors: record(256, errorCode, sentence),
-  })
+  return `${at.map(clip).join('/') || 'the contract'} must ${words[keyword]?.() ?? `be ${parentSchema?.description}`}`
 }

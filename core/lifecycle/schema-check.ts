@@ -1,4 +1,4 @@
-import { asObject, below, type Check, list, must, record } from './checks.ts'
+import { asObject, below, type Check, must } from './checks.ts'
 import { checkPattern } from './pattern-check.ts'
 
 const maxBytes = 64 * 1024
@@ -47,11 +47,15 @@ export function schemaCheck(): Check {
     function visitKeyword(key: string, item: unknown, at: string, depth: number): void {
       const kind = keywords.get(key)
       must(kind !== undefined, at, `be left out; known in a schema are ${[...keywords.keys()].join(', ')}`)
-      const child: Check = (value, at) => visit(value, at, depth)
-      const name: Check = (name, at) => key === 'patternProperties' && checkPattern(name, at)
-      if (kind === 'schemas' || (kind === 'either' && Array.isArray(item))) list(maxNodes, child)(item, at)
-      else if (kind === 'named') record(maxNodes, name, child)(item, at)
-      else if (kind === 'schema' || kind === 'either') child(item, at)
+      if (kind === 'schemas' || (kind === 'either' && Array.isArray(item))) {
+        must(Array.isArray(item), at, 'be a list')
+        for (const [index, inner] of item.entries()) visit(inner, below(at, index), depth)
+      } else if (kind === 'named')
+        for (const [name, inner] of Object.entries(asObject(item, at))) {
+          if (key === 'patternProperties') checkPattern(name, below(at, name))
+          visit(inner, below(at, name), depth)
+        }
+      else if (kind === 'schema' || kind === 'either') visit(item, at, depth)
     }
 
     function definition($ref: unknown, at: string): unknown {

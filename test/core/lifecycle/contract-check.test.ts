@@ -1,8 +1,11 @@
+import { readdir, readFile } from 'node:fs/promises'
+import { Ajv } from 'ajv'
 import fc from 'fast-check'
 import t from 'tap'
-import { checkContract } from '../../../core/lifecycle/contract-check.ts'
+import { checkContract, loadContractCheck } from '../../../core/lifecycle/contract-check.ts'
 import { contractOf } from './package.ts'
 
+await loadContractCheck()
 const lamp = contractOf('lamp')
 const check = (changes: object, builtin = false) => checkContract({ ...lamp, ...changes }, { builtin })
 const schema = (payload: unknown) => check({ events: { 'lamp:state': { payload } } })
@@ -47,7 +50,7 @@ void t.test('what is no contract at all is refused', async (t) => {
   cycle.errors = cycle
   for (const value of [undefined, null, 1, 'x', [], [lamp], cycle, { id: 'lamp', errors: 1n }])
     t.match(checkContract(value, { builtin: true }), /^the contract must be (an object|JSON)$/)
-  t.match(checkContract({}, { builtin: true }), /^id must be lower-case letters/)
+  t.equal(checkContract({}, { builtin: true }), 'the contract must have "id"')
 })
 
 void t.test('every part of a contract is checked, and the sentence names the place', async (t) => {
@@ -73,6 +76,12 @@ void t.test('every part of a contract is checked, and the sentence names the pla
     [{ needs: { dbus: { 'org.bluez': { unit: '--now.service' } } } }, /unit must be the name of a systemd service/],
     [{ needs: { dbus: { 'org.bluez': { package: 'a b' } } } }, /package must be the name of a Debian package/],
     [{ needs: { tools: { nvme: { package: 'x', version: '>2' } } } }, /^needs\/tools\/nvme\/version must be a version/],
+    [
+      { needs: { dbus: { 'org.bluez': { color: 1 } } } },
+      /^needs\/dbus\/org\.bluez\/color must be left out; known here are package, unit, optional$/,
+    ],
+    [{ routes: { 'POST /': {} } }, /^routes\/POST \/ must be GET and a path/],
+    [{ routes: { 'GET /a': { role: 'root' } } }, /^routes\/GET \/a\/role must be "viewer" or/],
     [{ needs: { session: false } }, /^needs\/session must be true/],
     [{ needs: { polkit: { "org.a'; rm": 'to play' } } }, /^needs\/polkit\/.* must be a polkit action/],
     [{ needs: { polkit: { 'org.freedesktop.login1.reboot': '' } } }, /must be a sentence/],
@@ -83,9 +92,9 @@ void t.test('every part of a contract is checked, and the sentence names the pla
     [{ needs: { devices: ['/dev/..'] } }, /^needs\/devices\/0 must be an absolute path/],
     [{ capabilities: { exec: ['/bin/sh'] } }, /^capabilities\/exec\/0 must be the name of a program/],
     [{ capabilities: { exec: ['-x'] } }, /^capabilities\/exec\/0 must be the name of a program/],
-    [{ capabilities: { root: true } }, /^capabilities\/root must be left out; known here are dbus, exec$/],
-    [{ settings: { type: 'string' } }, /^settings must have the type "object"/],
-    [{ settings: { type: 'object', properties: { a: { type: 'string' } } } }, /^settings\/properties\/a must have a default/],
+    [{ capabilities: { root: true } }, /^capabilities\/root must be left out; known here are dbus, exec, host$/],
+    [{ settings: { type: 'string' } }, /^settings\/type must be "object"/],
+    [{ settings: { type: 'object', properties: { a: { type: 'string' } } } }, /^settings\/properties\/a must have "default"/],
     [{ settings: { type: 'object', properties: { a: true } } }, /^settings\/properties\/a must be an object/],
     [{ commands: [] }, /^commands must be an object/],
     [{ commands: { 'lamp:set': true } }, /^commands\/lamp:set must be an object/],
@@ -120,6 +129,22 @@ void t.test('every part of a contract is checked, and the sentence names the pla
     [{ errors: { LAMP_BROKEN: '  ' } }, /^errors\/LAMP_BROKEN must be a sentence/],
   ]
   for (const [changes, sentence] of bad) t.match(check(changes), sentence, JSON.stringify(changes).slice(0, 100))
+})
+
+void t.test('what the schema of contracts wants it describes, and the contracts that come with Patchbay are such', async (t) => {
+  const undescribed = (at: string, schema: unknown): string[] => {
+    if (typeof schema !== 'object' || schema === null) return []
+    const inner = Object.entries(schema).flatMap(([key, value]) => undescribed(`${at}/${key}`, value))
+    return 'pattern' in schema && !('description' in schema) ? [at, ...inner] : inner
+  }
+  const file = await readFile(new URL('../../../config/schemas/contract.schema.json', import.meta.url), 'utf8')
+  t.same(undescribed('', JSON.parse(file)), [])
+  t.equal(new Ajv().validateSchema(JSON.parse(file)), true)
+  const folder = new URL('../../../dist/plugins/', import.meta.url)
+  for (const id of await readdir(folder)) {
+    const contract = JSON.parse(await readFile(new URL(`${id}/contract.json`, folder), 'utf8'))
+    t.equal(checkContract(contract, { builtin: true }), undefined, id)
+  }
 })
 
 void t.test('names that belong to the core or to Socket.IO are refused on every namespace', async (t) => {

@@ -1,8 +1,9 @@
 import { Ajv } from 'ajv'
 import fc from 'fast-check'
 import t from 'tap'
-import { checkContract } from '../../../core/lifecycle/contract-check.ts'
+import { checkContract, loadContractCheck } from '../../../core/lifecycle/contract-check.ts'
 
+await loadContractCheck()
 const check = (schema: object) => checkContract({ id: 'lamp', events: { 'lamp:x': { payload: schema } } }, { builtin: false })
 
 void t.test('the patterns that contracts need are accepted', async (t) => {
