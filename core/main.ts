@@ -1,5 +1,4 @@
 import { readFileSync } from 'node:fs'
-import { hostname } from 'node:os'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { Config } from './config/config.ts'
@@ -19,21 +18,19 @@ export interface MainOptions {
   readonly root: string
   /** How this command line is called. */
   readonly commandName: string
-  /** Writes the one-time link to standard output even if that is no terminal. */
-  readonly printLink: boolean
   /** Whoever started the daemon and wants to know how it fares. */
-  readonly service?: Service | undefined
+  readonly service: Service
 }
 
-/** A service manager, as the daemon sees it. */
+/** The command line and the service manager behind it, as the daemon sees them. */
 export interface Service {
   /** Everything but the plugins has started. */
-  ready(host: Pick<Host, 'status' | 'onStatus'>): void
+  ready(host: Pick<Host, 'status' | 'onStatus' | 'needsLink' | 'issueLink'>): void
   stopping(): void
 }
 
 /** Runs the daemon in this process until a signal ends it. */
-export async function main({ root, commandName, printLink, service }: MainOptions): Promise<void> {
+export async function main({ root, commandName, service }: MainOptions): Promise<void> {
   try {
     const dist = join(root, 'dist')
     const { configDir, dataDir } = resolvePaths(process.env, root)
@@ -56,8 +53,7 @@ export async function main({ root, commandName, printLink, service }: MainOption
     })
     handleProcess(host, log, service)
     await host.start()
-    service?.ready(host)
-    if (host.needsLink) sayLink(host, printLink, commandName)
+    service.ready(host)
   } catch (error) {
     if (!(error instanceof StartError || error instanceof ConfigError)) throw error
     process.stderr.write(`${error.message}\n`)
@@ -65,12 +61,12 @@ export async function main({ root, commandName, printLink, service }: MainOption
   }
 }
 
-function handleProcess(host: Host, log: ReturnType<typeof createLog>, service?: Service): void {
+function handleProcess(host: Host, log: ReturnType<typeof createLog>, service: Service): void {
   let isStopping = false
   const stop = async (exitCode: number) => {
     if (isStopping) return
     isStopping = true
-    service?.stopping()
+    service.stopping()
     process.exitCode = exitCode
     setTimeout(() => process.exit(exitCode || 1), stopMs).unref()
     await host.stop()
@@ -88,19 +84,4 @@ function handleProcess(host: Host, log: ReturnType<typeof createLog>, service?: 
   }
   process.on('uncaughtException', uncaught)
   process.on('unhandledRejection', uncaught)
-}
-
-/** Straight to the terminal, never through the logger: whoever has the link is the owner. */
-function sayLink(host: Host, always: boolean, commandName: string): void {
-  if (!always && !process.stdout.isTTY) {
-    process.stderr.write(`No owner is configured. For a link to log in run: ${commandName} login\n`)
-    return
-  }
-  const [url = ''] = host.issueLink(false).urls
-  const { port } = new URL(url)
-  process.stdout.write(
-    `\n  Open this link within 10 minutes to log in as the owner of this machine:\n\n    ${url}\n\n` +
-      `  From another computer first run there: ssh -L ${port}:127.0.0.1:${port} ${process.env.USER ?? 'USER'}@${hostname()}\n` +
-      `  A new link, later: ${commandName} login\n\n`,
-  )
 }

@@ -1,6 +1,5 @@
 import { dirname } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { parseArgs } from 'node:util'
 
 /** What a command is told about the installation it belongs to. */
 export interface Installation {
@@ -12,7 +11,7 @@ type Command = (args: string[], installation: Installation) => Promise<void>
 
 /** Each is loaded when it is called. */
 const commands: Readonly<Record<string, () => Promise<Command>>> = {
-  start: async () => start,
+  start: async () => (await import('./start.ts')).start,
   login: async () => (await import('./login.ts')).login,
   doctor: async () => (await import('./doctor.ts')).doctor,
   plugins: async () => (await import('./plugins.ts')).plugins,
@@ -45,13 +44,6 @@ const usage = `Usage: patchbay <command>
   backup <file|-> [--with-audit]   save configuration, sessions and dropped-in plugins to a file
   restore <file|-> [--without-sessions]  put them back, while the daemon is stopped
 `
-
-async function start(args: string[], installation: Installation): Promise<void> {
-  const { values } = parseArgs({ args, options: { 'print-link': { type: 'boolean' } } })
-  const { main } = await import('../../core/main.ts')
-  const { systemdService } = await import('./systemd.ts')
-  await main({ ...installation, printLink: values['print-link'] === true, service: systemdService() })
-}
 
 const [name = 'help', ...rest] = process.argv.slice(2)
 const root = dirname(fileURLToPath(import.meta.resolve('patchbay/package.json')))
