@@ -75,8 +75,7 @@ export function addPluginRoutes(app: FastifyInstance, parts: PluginRouteParts): 
     } catch (error) {
       if (error instanceof CommandError)
         refuse(reply.header('Retry-After', String(error.retryAfter)), 429, error.message, error.code)
-      else if (error instanceof Refusal) refuseEntry(reply, error)
-      else throw error
+      else refuseEntry(reply, error as Refusal)
       told('')
     }
     return reply

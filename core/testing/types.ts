@@ -11,7 +11,13 @@ export interface TestHostOptions {
   /** Content of host.json; the port is a free one. */
   readonly host?: object
   /** Deadlines of plugins and the first pause before one that failed is tried again, in milliseconds, where the usual are too long. */
-  readonly pace?: { readonly startMs?: number; readonly stopMs?: number; readonly quitMs?: number; readonly retryMs?: number }
+  readonly pace?: {
+    readonly startMs?: number
+    readonly diagnoseMs?: number
+    readonly stopMs?: number
+    readonly quitMs?: number
+    readonly retryMs?: number
+  }
   /** Another system bus than the machine's, such as `unix:path=/tmp/bus`. */
   readonly busAddress?: string
   /** Roles in access.json beside the built-in ones. */

@@ -51,7 +51,7 @@ void t.test('doctor looks by itself, and says so, where the host module of the d
   t.match(out, /^The daemon cannot look, as its host module does not run: this is what the user \w+ sees\.\n\nPLUGIN /)
   t.match(out, /^host +failed /m)
   t.match(out, /^ +!! {2}Its settings in plugins\.json do not fit/m)
-  t.match(out, /^lamp +(starting|running) {2}ok {2}The program sh is /m, 'the daemon tells the states')
+  t.match(out, /^lamp +(starting|running) +ok {2}The program sh is /m, 'the daemon tells the states')
 })
 
 void t.test('doctor asks the daemon; what is needed and missing has a command to paste and an exit code', async (t) => {

@@ -166,13 +166,22 @@ void t.test('what is in the way of a start is a sentence with an exit code, and 
   await t.rejects(start(0), { message: new RegExp(`runs already .*process ${process.pid}\\). Stop it first\\.$`), exitCode: 75 })
 })
 
-void t.test('the command line gets its links over the control socket', async (t) => {
+void t.test('the command line gets the code for a link over the control socket', async (t) => {
   const host = await startTestHost()
   t.teardown(() => host.stop())
   for (const lan of [true, false]) {
-    const answer = await askDaemon(host.dataDir, { command: 'login', lan })
-    // On 127.0.0.1 alone there is nothing for the neighbours, and both links are the one for this machine.
-    t.match(answer, { urls: [/^http:\/\/127\.0\.0\.1:\d+\/login#\S+$/] })
+    t.match(await askDaemon(host.dataDir, { command: 'login', lan }), { url: host.url, code: /^[\w-]{43}$/ })
   }
   t.same(await askDaemon(host.dataDir, { command: 'dance' }), { error: 'The daemon does not know this command.' })
+})
+
+void t.test('whoever started the host hears of every change of a plugin', async (t) => {
+  const host = await startTestHost()
+  t.teardown(() => host.stop())
+  const states: Array<string | undefined> = []
+  host.host.onStatus(() => states.push(host.host.status().find(({ id }) => id === 'system')?.state))
+  const owner = await host.client('owner')
+  await owner.ask('host:enable', { id: 'system' })
+  await owner.ask('host:disable', { id: 'system' })
+  for (const state of ['starting', 'running', 'stopping', 'disabled']) t.ok(states.includes(state), state)
 })

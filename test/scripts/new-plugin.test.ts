@@ -19,7 +19,7 @@ interface Ended {
 async function run(program: string, args: readonly string[], cwd: string): Promise<Ended> {
   const env = { HOME: cwd, PATH: `${join(process.execPath, '..')}:${process.env.PATH}`, npm_config_offline: 'true' }
   try {
-    const { stdout, stderr } = await promisify(execFile)(program, args, { cwd, env })
+    const { stdout, stderr } = await promisify(execFile)('env', ['-u', 'NODE_OPTIONS', program, ...args], { cwd, env })
     return { code: 0, text: stdout + stderr }
   } catch (error) {
     const { code, stdout, stderr } = error as { code: number; stdout: string; stderr: string }

@@ -95,7 +95,7 @@ void t.test('a program that cannot log in sends the token of the plugin itself, 
 
 void t.test('a browser that was let in by link reads routes with its cookie, which no other site can send', async (t) => {
   const host = await startPages(t)
-  const code = host.host.issueLink(false).urls[0]?.split('#')[1]
+  const code = host.host.issueLink(false).code
   const login = await fetch(`${host.url}/login`, {
     method: 'POST',
     headers: { 'content-type': 'application/json' },

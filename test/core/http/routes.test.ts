@@ -25,7 +25,7 @@ const post = async (host: TestHost, body: unknown, headers: Record<string, strin
   })
   return { status: response.status, body: (await response.json()) as Heard }
 }
-const codeOf = (host: TestHost) => host.host.issueLink(false).urls[0]?.split('#')[1] as string
+const codeOf = (host: TestHost) => host.host.issueLink(false).code
 
 void t.test('a one-time link logs the local owner in, once', async (t) => {
   const host = await startLab(t, [])

@@ -30,9 +30,10 @@ async function copy(t: Test, folder: string): Promise<string> {
 /** `npm test`, without tap's hooks; its output. */
 async function testItself(dir: string): Promise<string> {
   const PATH = `${join(process.execPath, '..')}:${process.env.PATH}`
-  const { stdout } = await promisify(execFile)('npm', ['test'], { cwd: dir, env: { HOME: dir, PATH } }).catch(
-    (error: { stdout: string; stderr: string }) => ({ stdout: error.stdout + error.stderr }),
-  )
+  const { stdout } = await promisify(execFile)('env', ['-u', 'NODE_OPTIONS', 'npm', 'test'], {
+    cwd: dir,
+    env: { HOME: dir, PATH },
+  }).catch((error: { stdout: string; stderr: string }) => ({ stdout: error.stdout + error.stderr }))
   return stdout
 }
 

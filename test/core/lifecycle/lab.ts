@@ -7,7 +7,10 @@ import type { Contract } from '../../../core/plugin/contract.ts'
 import { startTestHost, type TestHost, type TestHostOptions } from '../../../core/testing/host.ts'
 
 /** A context as plain JavaScript has it: any event, command and code. */
-export type Loose = Pick<Context<Contract>, 'own' | 'signal' | 'log' | 'fail' | 'whileSubscribed' | 'onSubscribe'> & {
+export type Loose = Pick<
+  Context<Contract>,
+  'own' | 'signal' | 'log' | 'fail' | 'whileSubscribed' | 'onSubscribe' | 'diagnose'
+> & {
   readonly id: string
   readonly settings: Record<string, unknown>
   publish(event: string, payload?: unknown): void

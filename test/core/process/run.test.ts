@@ -170,3 +170,30 @@ void t.test('what the contract does not say is refused where the plugin says it'
   t.match(ctx.error('FORBIDDEN'), { code: 'FORBIDDEN', message: 'You may not do this.' })
   t.doesNotThrow(() => ctx.namespace('side').publish('lab:aside', 1))
 })
+
+void t.test('a check of a driver that throws, or does not end, is a finding like others', async (t) => {
+  const finding = (name: string) => ({ kind: 'lamp', name, ok: true, optional: false, sentence: `The ${name} is there.` })
+  const start = (ctx: Loose) => {
+    ctx.diagnose(() => [finding('bulb')])
+    ctx.diagnose(() => Promise.reject(new Error('no bus')))
+    ctx.diagnose(() => new Promise<never>(() => {}))
+    ctx.diagnose(async () => [finding('switch')])
+  }
+  const host = await startLab(t, [{ contract: { id: 'lab' }, start }], { pace: { diagnoseMs: 50 } })
+  await host.reached('lab', 'running')
+  const { plugins } = await (await host.client('owner')).ask('host:doctor')
+  const { findings } = (plugins as Array<{ id: string; findings: Array<{ sentence: string }> }>).find(
+    ({ id }) => id === 'lab',
+  ) ?? {
+    findings: [],
+  }
+  t.strictSame(
+    findings.map(({ sentence }) => sentence),
+    [
+      'The bulb is there.',
+      'A check of its own failed: no bus',
+      'A check of its own failed: it did not say within 0.05 s what it finds',
+      'The switch is there.',
+    ],
+  )
+})

@@ -1,6 +1,6 @@
 import os from 'node:os'
 import t from 'tap'
-import { linkUrls } from '../../../core/http/link-urls.ts'
+import { linksFor, linkUrls } from '../../scripts/cli/link-urls.ts'
 
 void t.test('a link is for where the daemon listens, and for neighbours only when asked', async (t) => {
   const own = Object.values(os.networkInterfaces())
@@ -16,4 +16,9 @@ void t.test('a link is for where the daemon listens, and for neighbours only whe
   t.same(linkUrls('http://192.168.1.5:8080', true), ['http://192.168.1.5:8080'])
   t.same(linkUrls('http://[fd00::5]:8080', true), ['http://[fd00::5]:8080'])
   t.same(linkUrls('http://203.0.113.5:8080', true), [])
+})
+
+void t.test('a code becomes a link for each place, and where there is none a sentence says what to try', async (t) => {
+  t.same(linksFor({ code: 'abc', url: 'http://127.0.0.1:8080' }, false), ['http://127.0.0.1:8080/login#abc'])
+  t.throws(() => linksFor({ code: 'abc', url: 'http://192.168.1.5:8080' }, false), { message: /Try: patchbay login --lan$/ })
 })
