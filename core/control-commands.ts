@@ -7,7 +7,7 @@ import type { Observers } from './wire/observers.ts'
 export interface ControlCommandParts {
   readonly control: () => HostControl
   readonly hub: () => Hub
-  readonly issueLink: (lan: boolean) => { readonly urls: readonly string[] }
+  readonly issueLink: (lan: boolean) => object
   readonly observers: Observers
 }
 

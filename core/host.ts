@@ -8,7 +8,6 @@ import { controlCommands } from './control-commands.ts'
 import { followConfig } from './follow-config.ts'
 import { Control } from './http/control.ts'
 import { Guard } from './http/guard.ts'
-import { linkUrls } from './http/link-urls.ts'
 import { Listener } from './http/listener.ts'
 import { addPluginRoutes } from './http/plugin-routes.ts'
 import { addRoutes } from './http/routes.ts'
@@ -140,12 +139,9 @@ export class Host {
     return !this.#get(access)().hasOwner()
   }
 
-  /** A link that logs its bearer in as the local owner, once; with `lan` also at this machine's private addresses. */
-  issueLink(lan: boolean): { readonly urls: readonly string[] } {
-    const urls = linkUrls(this.#get(Listener).url, lan)
-    if (urls.length === 0) throw new Error('Patchbay does not listen on 127.0.0.1 (host.json). Try: patchbay login --lan')
-    const { code } = this.#get(OneTimeLinks).issue({ lan })
-    return { urls: urls.map((url) => `${url}/login#${code}`) }
+  /** A code that logs its bearer in as the local owner, once, and where the daemon listens; with `lan` also from private addresses. */
+  issueLink(lan: boolean): { readonly code: string; readonly url: string } {
+    return { code: this.#get(OneTimeLinks).issue({ lan }).code, url: this.#get(Listener).url }
   }
 
   /** Every plugin with its state. */

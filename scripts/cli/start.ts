@@ -1,6 +1,7 @@
 import { hostname } from 'node:os'
 import { parseArgs } from 'node:util'
 import { main, type Service } from '../../core/main.ts'
+import { linksFor } from './link-urls.ts'
 import type { Installation } from './main.ts'
 import { systemdService } from './systemd.ts'
 
@@ -26,7 +27,7 @@ function sayLink(host: Host, always: boolean, commandName: string): void {
     process.stderr.write(`No owner is configured. For a link to log in run: ${commandName} login\n`)
     return
   }
-  const [url = ''] = host.issueLink(false).urls
+  const [url = ''] = linksFor(host.issueLink(false), false)
   const { port } = new URL(url)
   process.stdout.write(
     `\n  Open this link within 10 minutes to log in as the owner of this machine:\n\n    ${url}\n\n` +

@@ -1,5 +1,5 @@
 import { networkInterfaces } from 'node:os'
-import { isLoopback, isPrivate } from '../auth/address.ts'
+import { isLoopback, isPrivate } from '../../core/auth/address.ts'
 
 const everywhere: ReadonlyMap<string, string> = new Map([
   ['0.0.0.0', '127.0.0.1'],
@@ -24,4 +24,11 @@ export function linkUrls(url: string, lan: boolean): string[] {
     ...(near ? [at(near)] : []),
     ...(lan ? neighbours.map((address) => at(address.includes(':') ? `[${address}]` : address)) : []),
   ]
+}
+
+/** The links for a code of the daemon. Throws if nobody could open any. */
+export function linksFor({ code, url }: { readonly code: string; readonly url: string }, lan: boolean): string[] {
+  const urls = linkUrls(url, lan)
+  if (urls.length === 0) throw new Error('Patchbay does not listen on 127.0.0.1 (host.json). Try: patchbay login --lan')
+  return urls.map((place) => `${place}/login#${code}`)
 }
