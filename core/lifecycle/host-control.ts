@@ -1,8 +1,7 @@
 import type { Session, Sessions } from '../auth/sessions.ts'
 import type { Config } from '../config/config.ts'
 import type { Listener } from '../http/listener.ts'
-import type { Contract } from '../plugin/contract.ts'
-import type { HostControl, HostFacts, MountedContract, PluginStatus, SessionInfo } from '../plugin/host-control.ts'
+import type { HostControl, HostFacts, SessionInfo } from '../plugin/host-control.ts'
 import { coreContract } from '../wire/core-contract.ts'
 import type { Hub } from '../wire/hub.ts'
 import type { Observers } from '../wire/observers.ts'
@@ -58,21 +57,19 @@ export function createHostControl(parts: HostControlParts): HostControl {
     restart: async (id) => supervisor.unit(id)?.restart(),
     sessions: (userId) => sessions.list(userId).map(info),
     revoke: (id, userId) => sessions.revoke(id, userId),
-    contracts: () => supervisor.units().flatMap(({ found, status }) => describe(found.contract, status)),
+    contracts: () =>
+      supervisor.units().flatMap(({ found: { contract }, status }) =>
+        // Nothing of a plugin whose contract cannot be read.
+        contract ? [{ ...status, policy: contract.policy ?? 'patchbay', contract }] : [],
+      ),
     coreContract: () => coreContract,
     patients: () =>
       supervisor.units().map((unit) => {
-        const { id, state, reason } = unit.status
         const needs = unit.found.contract?.needs ?? {}
-        return {
-          id,
-          state,
-          ...(reason !== undefined && { reason }),
-          needs,
-          // A disabled plugin may be a stranger's that nobody has agreed to: no program is started because it says so.
-          checkNeeds: () => checkNeeds(needs, { bus, mayStart: state !== 'disabled' }),
-          diagnose: () => unit.diagnose(),
-        }
+        const { status } = unit
+        // A disabled plugin may be a stranger's that nobody has agreed to: no program is started because it says so.
+        const look = () => checkNeeds(needs, { bus, mayStart: status.state !== 'disabled' })
+        return { ...status, needs, checkNeeds: look, diagnose: () => unit.diagnose() }
       }),
     facts,
     user: thisUser,
@@ -80,22 +77,12 @@ export function createHostControl(parts: HostControlParts): HostControl {
       clients: hub.clients.size,
       sessions: sessions.list().length,
       subscriptions: Object.fromEntries([...hub.modules].map(([id, { subscribers }]) => [id, subscribers.size])),
-      plugins: supervisor.units().map(({ status: { id, state, version }, tally: { starts, failures } }) => ({
-        id,
-        state,
-        version,
+      plugins: supervisor.units().map(({ status, tally: { starts, failures } }) => ({
+        ...status,
         restarts: Math.max(0, starts - 1),
         failures,
       })),
     }),
     observe: (observer) => observers.add(observer),
   }
-}
-
-/** Nothing of a plugin whose contract cannot be read. */
-function describe(
-  contract: Contract | undefined,
-  { id, state, version, builtin, namespace }: Pick<PluginStatus, 'id' | 'state' | 'version' | 'builtin' | 'namespace'>,
-): MountedContract[] {
-  return contract ? [{ id, state, version, builtin, namespace, policy: contract.policy ?? 'patchbay', contract }] : []
 }
