@@ -12,6 +12,7 @@ const schema = (payload: unknown) => check({ events: { 'lamp:state': { payload }
 
 void t.test('a contract that uses everything is accepted', async (t) => {
   const everything = {
+    $schema: './node_modules/patchbay/config/schemas/contract.schema.json',
     id: 'lamp',
     description: 'A lamp\nwith two lines.',
     policy: 'patchbay',
@@ -39,6 +40,7 @@ void t.test('a contract that uses everything is accepted', async (t) => {
     },
     events: { 'lamp:state': { payload: { type: 'boolean' }, retained: true, to: 'connected' }, 'lamp:told': { to: 'addressed' } },
     namespaces: { 'media/live-1': { commands: { 'lamp:x': {} }, events: {} } },
+    routes: { 'GET /': {}, 'GET /html/a.b': { description: 'A page.', role: 'viewer', token: true } },
     errors: { LAMP_BROKEN: 'The lamp is broken; change it.' },
   }
   t.equal(checkContract(everything, { builtin: false }), undefined)
