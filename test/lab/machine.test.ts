@@ -59,6 +59,7 @@ void t.test('the hardware is plugged in', async (t) => {
       (
         await machine.run(
           `until busctl get-property org.bluez /org/bluez/${adapter} org.bluez.Adapter1 Address; do sleep 0.5; done`,
+          { timeoutMs: 240_000 },
         )
       ).code,
       0,

@@ -23,7 +23,8 @@ export async function putPatchbay(machine: Machine): Promise<void> {
     const pack = `cd "$1"; { git ls-files -z --cached --others --exclude-standard; git ls-files -z --deleted >"$2/deleted"
       find dist $(npm ls --omit=dev --all --parseable | tail -n +2 | sed "s#^$1/##") -type f -print0; } >"$2/all"
       sort -zu "$2/all" | comm -z -23 - <(sort -zu "$2/deleted") >"$2/files"
-      tar --null --files-from="$2/files" --create | { mkdir "$2/tree"; tar -C "$2/tree" --extract; }`
+      tar --null --files-from="$2/files" --create | { mkdir "$2/tree"; tar -C "$2/tree" --extract; }
+      touch "$2/tree/dist/main.js" # the directories are of now; what is built is not older than they are`
     await execute('bash', ['-euo', 'pipefail', '-c', pack, 'pack', root, directory])
     await machine.put(join(directory, 'tree'), checkout)
   } finally {
