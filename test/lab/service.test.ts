@@ -202,14 +202,15 @@ void t.test('it goes back to the release before when it is told to', async (t) =
 
 void t.test('a release that does not run is not installed: the one before runs again', async (t) => {
   const before = await current()
-  await sh(`cd ${checkout} && cp dist/main.js /root/main.js && echo 'throw new Error("broken")' >dist/main.js`)
+  // Without its page the daemon cannot start; what the installer itself asks of the new release still works.
+  await sh(`mv ${checkout}/dist/http/login.html /root`)
   const { code, output } = await install()
   t.equal(code, 1)
   t.match(output, new RegExp(`it does not run .*goes back to ${before}.*was not installed; ${before} runs again`, 's'))
   t.equal(await current(), before)
   t.equal(await show('ActiveState'), 'active')
   await resume(t)
-  await sh(`cp /root/main.js ${checkout}/dist/main.js`)
+  await sh(`mv /root/login.html ${checkout}/dist/http`)
   t.comment(elapsed())
 })
 
