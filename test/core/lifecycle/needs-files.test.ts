@@ -19,10 +19,10 @@ function directory(t: Test): string {
 }
 
 /** The same check by a user without rights: root's process gives them up, once it has loaded what it needs. */
-async function asOrdinaryUser(device: string): Promise<Finding> {
+async function asOrdinaryUser(device: string, uid = 65534): Promise<Finding> {
   const module = JSON.stringify(new URL('../../../core/lifecycle/needs-files.ts', import.meta.url).href)
   const script = `import { checkDevice } from ${module}
-    if (process.getuid() === 0) { process.setgroups([]); process.setgid(65534); process.setuid(65534) }
+    if (process.getuid() === 0) { process.setgroups([]); process.setgid(65534); process.setuid(${uid}) }
     console.log(JSON.stringify(await checkDevice(${JSON.stringify(device)})))`
   const args = ['--import=./scripts/strip-types.mjs', '--input-type=module', '--eval', script]
   // Where tap's hooks in that process write which lines it ran.
@@ -44,6 +44,12 @@ void t.test('a device that this user may not read is told with its owner, and th
 
   chmodSync(device, 0o000)
   t.match(await asOrdinaryUser(device), { ok: false, mend: undefined }, 'a group that may not either is no way to it')
+  if (isRoot) {
+    chmodSync(device, 0o040)
+    const nameless = await asOrdinaryUser(device, 4242)
+    t.match(nameless.sentence, 'may not be read by the user number 4242')
+    t.equal(nameless.mend, undefined, 'what has no name cannot be put into a group')
+  }
   writeFileSync(join(root, 'video1'), '')
   chmodSync(join(root, 'video1'), 0o444)
   t.match(await asOrdinaryUser(join(root, 'video*')), { ok: true }, 'one of several will do')
