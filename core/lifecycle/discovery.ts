@@ -5,6 +5,8 @@ import { PackageWatcher } from './package-watcher.ts'
 import { absent, clip, sentenceOf } from './problem.ts'
 import { type Found, readPackage } from './read-package.ts'
 
+/** Packages that are read at a time. */
+const atOnce = 8
 const maxPackages = 256
 
 export interface DiscoveryOptions {
@@ -63,10 +65,12 @@ export class Discovery {
     const packages: Found[] = []
     for (const [path, builtin] of this.#dirs) {
       const tell = (problem: string): void => void problems.add(`The plugin directory ${clip(path)}: ${problem}`)
-      for (const dir of await this.#packageDirs(path, builtin, tell)) {
-        const found = await readPackage(dir, { builtin })
-        if (found) packages.push(found)
-      }
+      const dirs = await this.#packageDirs(path, builtin, tell)
+      // A few at a time: what is built in is read before anybody can connect, and a stranger may drop in a thousand.
+      for (let at = 0; at < dirs.length; at += atOnce)
+        packages.push(
+          ...(await Promise.all(dirs.slice(at, at + atOnce).map((dir) => readPackage(dir, { builtin })))).flatMap(toList),
+        )
     }
     for (const sentence of problems) if (!this.#problems.has(sentence)) this.#options.onProblem(sentence)
     this.#problems = problems
@@ -117,4 +121,5 @@ export class Discovery {
   }
 }
 
+const toList = (found: Found | undefined): Found[] => (found ? [found] : [])
 const summary = (found: readonly Found[]): string => JSON.stringify(found.map(({ contract, ...rest }) => rest))
