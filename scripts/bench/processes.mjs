@@ -37,7 +37,7 @@ export async function prepare(plugins) {
   if (plugins) {
     await cp(path('./plugin'), join(dataDir, 'plugins/bench'), { recursive: true })
     const entry = (id) => [id, { enabled: plugins.includes(id) }]
-    await write('plugins', { plugins: Object.fromEntries(['system', 'storage', 'bench'].map(entry)) })
+    await write('plugins', { plugins: Object.fromEntries([...readdirSync(join(dist, 'plugins')), 'bench'].map(entry)) })
     await write('host', { limits })
   }
   await write('access', { users: Object.fromEntries([[1, 'owner'], ...userIds.map((id) => [id, 'operator'])]) })
