@@ -1,6 +1,7 @@
-import type { Answer } from './http/control.ts'
+import type { Answer, Control } from './http/control.ts'
 import type { Call } from './plugin/context.ts'
 import type { HostControl } from './plugin/host-control.ts'
+import { makeDataDir, StartError } from './start-error.ts'
 import type { Hub } from './wire/hub.ts'
 import type { Observers } from './wire/observers.ts'
 
@@ -11,8 +12,16 @@ export interface ControlCommandParts {
   readonly observers: Observers
 }
 
+/** Makes the data directory this daemon's own, by the socket in it. Rejects with a StartError. */
+export async function claimDataDir(dataDir: string, socket: Control, parts: ControlCommandParts): Promise<void> {
+  await makeDataDir(dataDir)
+  await socket.open(dataDir, controlCommands(parts)).catch((error: Error) => {
+    throw new StartError(error.message, 75)
+  })
+}
+
 /** What the command line may ask of the daemon that runs. Whoever reaches its socket is its user, or root. */
-export function controlCommands({ control, hub, issueLink, observers }: ControlCommandParts): Answer {
+function controlCommands({ control, hub, issueLink, observers }: ControlCommandParts): Answer {
   const commands: Readonly<Record<string, (request: Readonly<Record<string, unknown>>) => object | Promise<object>>> = {
     ping: () => ({ pid: process.pid }),
     login: ({ lan }) => issueLink(lan === true),

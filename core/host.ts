@@ -4,18 +4,18 @@ import { OneTimeLinks } from './auth/one-time-link.ts'
 import { PatchbayPolicy } from './auth/patchbay-policy.ts'
 import { Sessions } from './auth/sessions.ts'
 import { access, compose, hostControl, http, instance, type Options } from './composition.ts'
-import { controlCommands } from './control-commands.ts'
+import { claimDataDir } from './control-commands.ts'
 import { followConfig } from './follow-config.ts'
 import { Control } from './http/control.ts'
 import { Guard } from './http/guard.ts'
 import { Listener } from './http/listener.ts'
 import { addPluginRoutes } from './http/plugin-routes.ts'
 import { addRoutes } from './http/routes.ts'
-import { createHttpServer } from './http/server.ts'
+import { closeHttpServer, createHttpServer } from './http/server.ts'
 import { Discovery } from './lifecycle/discovery.ts'
 import { Supervisor } from './lifecycle/supervisor.ts'
 import type { PluginStatus } from './plugin/host-control.ts'
-import { listenError, makeDataDir, StartError } from './start-error.ts'
+import { listenError } from './start-error.ts'
 import { Connections } from './wire/connections.ts'
 import { Door } from './wire/door.ts'
 import { Hub } from './wire/hub.ts'
@@ -63,12 +63,7 @@ export class Host {
       name: 'http',
       reason: 'the server that Socket.IO and the routes live on; nothing can reach it yet',
       start: () => this.#createHttp(),
-      stop: async () => {
-        const { server, io } = this.#get(http)
-        io.disconnectSockets(true)
-        server.closeAllConnections()
-        await this.#get(http).close()
-      },
+      stop: () => closeHttpServer(this.#get(http)),
     },
     {
       name: 'wire',
@@ -164,20 +159,13 @@ export class Host {
     return this.#get(Supervisor).blame(error)
   }
 
-  async #claimDataDir(): Promise<void> {
-    const { dataDir } = this.#options
-    await makeDataDir(dataDir)
-    const answer = controlCommands({
+  #claimDataDir(): Promise<void> {
+    return claimDataDir(this.#options.dataDir, this.#get(Control), {
       control: () => this.#get(hostControl),
       hub: () => this.#get(Hub),
       issueLink: (lan) => this.issueLink(lan),
       observers: this.#get(Observers),
     })
-    await this.#get(Control)
-      .open(dataDir, answer)
-      .catch((error: Error) => {
-        throw new StartError(error.message, 75)
-      })
   }
 
   async #createHttp(): Promise<void> {

@@ -23,3 +23,10 @@ export async function createHttpServer(parts: { log: Logger; guard: Guard; messa
   })
   return app as FastifyInstance as HttpServer
 }
+
+/** Ends every connection, and the server. */
+export async function closeHttpServer(app: HttpServer): Promise<void> {
+  app.io.disconnectSockets(true)
+  app.server.closeAllConnections()
+  await app.close()
+}
