@@ -83,6 +83,10 @@ stage 'npm packages' eval 'need_node && need_packages' || exit
 stage 'checks' npm run --silent check
 stage 'build' npm run --silent build || exit
 tests "tests on Node.js $(node --version), with coverage" node scripts/run-tests.mjs
+tests 'tests of the package, the installer and the kit' npm run --silent test:scripts
 stage 'Node.js 24' node24 && tests 'tests on Node.js 24' "$node24_directory/node" scripts/run-tests.mjs --disable-coverage
+if [ -x "$node24_directory/node" ]; then
+  tests 'the package and the kit on Node.js 24' "$node24_directory/node" scripts/run-tests.mjs --disable-coverage test/scripts/*.test.ts
+fi
 stage 'lab machine (its image is built once)' test/lab/build.sh && tests 'tests in the lab machine' npm run --silent test:lab
 # Further stages (end to end) go here, each as a `stage` or, if it counts tests, as `tests`.
