@@ -29,6 +29,12 @@ export interface AccessConfig {
 export interface PluginEntry {
   readonly enabled?: boolean
   readonly namespace?: string
+  /** Where its code runs. */
+  readonly runIn?: 'host' | 'process'
+  /** Megabytes that its own process may use. */
+  readonly memoryMb: number
+  /** What an owner agreed to that it may touch (`lifecycle/grants.ts`). */
+  readonly grants?: readonly string[]
   readonly settings: Readonly<Record<string, unknown>>
 }
 

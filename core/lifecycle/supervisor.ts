@@ -1,4 +1,5 @@
 import { pathToFileURL } from 'node:url'
+import pluginsSchema from '../../config/schemas/plugins.schema.json' with { type: 'json' }
 import type { Config } from '../config/config.ts'
 import type { PluginStatus } from '../plugin/host-control.ts'
 import { within } from '../process/deadline.ts'
@@ -12,6 +13,8 @@ export interface SupervisorParts extends Omit<UnitParts, 'log' | 'pluginLog' | '
   readonly config: Pick<Config, 'host' | 'plugins'>
   readonly observers: Observers
 }
+
+const defaultMemoryMb = pluginsSchema.properties.plugins.additionalProperties.properties.memoryMb.default
 
 /** Brings every plugin found to the state that the configuration and the machine allow. */
 export class Supervisor {
@@ -115,6 +118,9 @@ export class Supervisor {
       // The host's own module is how everything else is switched on.
       enabled: (entry?.enabled ?? (builtin && !contract?.optIn)) || (builtin && id === 'host'),
       namespace: entry?.namespace ?? (isOwnPolicy ? host.namespace : `/${id}`),
+      // Who may touch the host is beside it: its capability is made of the host's own objects.
+      runIn: contract?.capabilities?.host ? 'host' : (entry?.runIn ?? 'host'),
+      memoryMb: entry?.memoryMb ?? defaultMemoryMb,
       settings: entry?.settings ?? {},
     }
   }

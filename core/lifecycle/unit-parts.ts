@@ -16,6 +16,10 @@ export const pace = { startMs: 15_000, diagnoseMs: 5_000, stopMs: 5_000, quitMs:
 /** What the configuration says of a plugin. */
 export interface Wish {
   readonly enabled: boolean
+  /** A sentence: why it is off although it is switched on, and what mends it. */
+  readonly heldBack?: string
+  readonly runIn: 'host' | 'process'
+  readonly memoryMb: number
   readonly namespace: string
   readonly settings: Readonly<Record<string, unknown>>
 }

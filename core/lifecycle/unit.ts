@@ -53,6 +53,7 @@ export class Unit {
       version,
       builtin,
       namespace: this.#wish.namespace,
+      runIn: this.#wish.runIn,
       ...(this.#parts.loader.isStale(this.found) && { restartPending: true }),
       since: this.#since,
     }
@@ -128,15 +129,15 @@ export class Unit {
 
   async #step(): Promise<void> {
     const { problem, contract: { needs = {} } = {} } = this.found
-    const { enabled } = this.#wish
-    const mayRun = enabled && !problem && !this.#isGone
+    const { enabled, heldBack } = this.#wish
+    const mayRun = enabled && !heldBack && !problem && !this.#isGone
     if (this.#run && (!mayRun || this.#mustRestart || this.#missing.length > 0)) await this.#stop(this.#run)
     this.#mustRestart = false
     if (!mayRun) this.#forgetNeeds()
     if (this.#isGone) return this.#unmount()
     const conflict = this.mount()
     if (problem ?? conflict) return this.#set('failed', problem ?? conflict)
-    if (!enabled) return this.#set('disabled', 'It is not switched on in plugins.json.')
+    if (!enabled || heldBack) return this.#set('disabled', heldBack ?? 'It is not switched on in plugins.json.')
     if (this.#run) return
     if (!isDeepStrictEqual(needs, this.#needs)) await this.#watchNeeds(needs)
     if (this.#missing.length > 0) return this.#set('unavailable', this.#missing.map(sentenceOf).join(' '))

@@ -13,6 +13,8 @@ export interface PluginStatus {
   /** It lies in the directory of those that come with Patchbay. */
   readonly builtin: boolean
   readonly namespace: string
+  /** Where its code runs: in the daemon's process, or in one of its own. */
+  readonly runIn: 'host' | 'process'
   /** Its code changed on disk; a restart of the host loads it. */
   readonly restartPending?: boolean
   /** When the state was reached, milliseconds since the epoch. */

@@ -13,6 +13,7 @@ const PluginStatus = Type.Object({
   version: Type.String(),
   builtin: Type.Boolean({ description: 'It comes with Patchbay.' }),
   namespace: Type.String(),
+  runIn: Type.Enum(['host', 'process'], { description: "Where its code runs: in the daemon's process, or in one of its own." }),
   restartPending: Type.Optional(Type.Boolean({ description: 'Its code changed; a restart of Patchbay loads it.' })),
   since: Type.Number({ description: 'Milliseconds since the epoch.' }),
 })
