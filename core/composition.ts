@@ -135,6 +135,7 @@ export function compose(options: Options): DependencyContainer {
         return { log: own, pluginLog: createPluginLog(own) }
       },
       config,
+      commandName: options.commandName,
     })
     return supervisor
   })

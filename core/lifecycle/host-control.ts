@@ -5,6 +5,7 @@ import type { HostControl, HostFacts, SessionInfo } from '../plugin/host-control
 import { coreContract } from '../wire/core-contract.ts'
 import type { Hub } from '../wire/hub.ts'
 import type { Observers } from '../wire/observers.ts'
+import { asksFor, describeGrant, ungranted } from './grants.ts'
 import { checkNeeds, type Surroundings } from './needs.ts'
 import { thisUser } from './needs-user.ts'
 import type { Supervisor } from './supervisor.ts'
@@ -53,6 +54,15 @@ export function createHostControl(parts: HostControlParts): HostControl {
     async setEnabled(id, enabled) {
       await config.update('plugins', ['plugins', id, 'enabled'], enabled)
       await supervisor.reconcile()
+    },
+    async grant(id, grants) {
+      const { builtin, contract } = supervisor.unit(id)?.found ?? {}
+      if (builtin || !contract) return []
+      const given = grants ?? config.plugins.plugins[id]?.grants ?? []
+      const missing = ungranted(contract, given)
+      // Only what the contract asks for: what was agreed to beyond it would be granted to its next version unseen.
+      if (grants && missing.length === 0) await config.update('plugins', ['plugins', id, 'grants'], asksFor(contract))
+      return missing.map(describeGrant)
     },
     restart: async (id) => supervisor.unit(id)?.restart(),
     sessions: (userId) => sessions.list(userId).map(info),

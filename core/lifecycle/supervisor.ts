@@ -4,6 +4,7 @@ import type { Config } from '../config/config.ts'
 import type { PluginStatus } from '../plugin/host-control.ts'
 import { within } from '../process/deadline.ts'
 import type { Observers } from '../wire/observers.ts'
+import { lacking, ungranted } from './grants.ts'
 import type { Found } from './read-package.ts'
 import { Unit } from './unit.ts'
 import type { UnitParts, Wish } from './unit-parts.ts'
@@ -11,6 +12,8 @@ import type { UnitParts, Wish } from './unit-parts.ts'
 export interface SupervisorParts extends Omit<UnitParts, 'log' | 'pluginLog' | 'onChange'> {
   readonly logsFor: (id: string) => Pick<UnitParts, 'log' | 'pluginLog'>
   readonly config: Pick<Config, 'host' | 'plugins'>
+  /** How the command line is called. */
+  readonly commandName: string
   readonly observers: Observers
 }
 
@@ -97,7 +100,7 @@ export class Supervisor {
   }
 
   #create(found: Found): void {
-    const { logsFor, config, observers, ...parts } = this.#parts
+    const { logsFor, config, commandName, observers, ...parts } = this.#parts
     const onChange = ({ id: plugin, state, reason }: PluginStatus) => {
       observers.notice({ kind: 'plugin', plugin, state, reason })
       this.#changed()
@@ -109,14 +112,22 @@ export class Supervisor {
 
   #wish({ id, builtin, contract }: Found): Wish {
     const {
-      host,
-      plugins: { plugins },
-    } = this.#parts.config
+      commandName,
+      config: {
+        host,
+        plugins: { plugins },
+      },
+    } = this.#parts
     const entry = Object.hasOwn(plugins, id) ? plugins[id] : undefined
+    // The host's own module is how everything else is switched on.
+    const enabled = (entry?.enabled ?? (builtin && !contract?.optIn)) || (builtin && id === 'host')
+    const asks = builtin || !contract ? [] : ungranted(contract, entry?.grants ?? [])
+    const heldBack = enabled ? lacking(id, asks, commandName) : undefined
     const isOwnPolicy = (contract?.policy ?? 'patchbay') === 'patchbay'
     return {
-      // The host's own module is how everything else is switched on.
-      enabled: (entry?.enabled ?? (builtin && !contract?.optIn)) || (builtin && id === 'host'),
+      enabled,
+      asks,
+      ...(heldBack && { heldBack }),
       namespace: entry?.namespace ?? (isOwnPolicy ? host.namespace : `/${id}`),
       // Who may touch the host is beside it: its capability is made of the host's own objects.
       runIn: contract?.capabilities?.host ? 'host' : (entry?.runIn ?? 'host'),

@@ -18,6 +18,8 @@ export interface Wish {
   readonly enabled: boolean
   /** A sentence: why it is off although it is switched on, and what mends it. */
   readonly heldBack?: string
+  /** What it asks for and was not granted. */
+  readonly asks: readonly string[]
   readonly runIn: 'host' | 'process'
   readonly memoryMb: number
   readonly namespace: string

@@ -7,6 +7,7 @@ import { Run } from '../process/run.ts'
 import { refuse } from '../wire/errors.ts'
 import { Module, type State } from '../wire/module.ts'
 import { loadValidator, settingsCheck } from '../wire/validate.ts'
+import { describeGrant } from './grants.ts'
 import { watchNeeds } from './needs.ts'
 import { Patience } from './patience.ts'
 import type { Found } from './read-package.ts'
@@ -54,6 +55,7 @@ export class Unit {
       builtin,
       namespace: this.#wish.namespace,
       runIn: this.#wish.runIn,
+      ...(this.#wish.asks.length > 0 && { asks: this.#wish.asks.map(describeGrant) }),
       ...(this.#parts.loader.isStale(this.found) && { restartPending: true }),
       since: this.#since,
     }

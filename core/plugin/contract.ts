@@ -96,12 +96,21 @@ export interface Needs {
   readonly groups?: Readonly<Record<string, string>>
 }
 
-/** The capabilities a contract names; the context holds these and no others. */
+/**
+ * What a contract names to reach outside the plugin's process. The context holds `dbus`, `exec` and `host` if they are named, and no
+ * others; the rest opens doors of a process of its own. An owner grants each item to what does not come with Patchbay.
+ */
 export interface CapabilityRequests {
   /** Services on the system bus it may call, by well-known name. */
   readonly dbus?: readonly string[]
   /** Programs it may start, by name. They get an argument list, never a shell. */
   readonly exec?: readonly string[]
+  /** Paths outside the package that it may open with `node:fs`, each with all that is below. What it may write it may also read. */
+  readonly files?: { readonly read?: readonly string[]; readonly write?: readonly string[] }
+  /** Connections to this machine and others. */
+  readonly network?: true
+  /** Native addons in its `node_modules`. What holds JavaScript back does not hold them. */
+  readonly addons?: true
   /** The host's own controls. Only for plugins that come with Patchbay. */
   readonly host?: true
 }

@@ -2,6 +2,14 @@ import type { Finding } from './capabilities.ts'
 import type { Caller } from './context.ts'
 import type { CommandDefinition, Contract, ContractRole, EventDefinition, Needs } from './contract.ts'
 
+/** Something that a plugin asks to touch. */
+export interface Ask {
+  /** As it stands in `grants` in plugins.json, such as `dbus:org.bluez`. */
+  readonly grant: string
+  /** What granting it means, for people. */
+  readonly sentence: string
+}
+
 /** A plugin's row on `host:plugins`. */
 export interface PluginStatus {
   readonly id: string
@@ -15,6 +23,8 @@ export interface PluginStatus {
   readonly namespace: string
   /** Where its code runs: in the daemon's process, or in one of its own. */
   readonly runIn: 'host' | 'process'
+  /** What it asks for and was not granted: until then it stays off. Left out where nothing is missing. */
+  readonly asks?: Ask[]
   /** Its code changed on disk; a restart of the host loads it. */
   readonly restartPending?: boolean
   /** When the state was reached, milliseconds since the epoch. */
@@ -196,6 +206,8 @@ export interface HostControl {
   /** Called when the daemon has come to listen elsewhere, and after every change of what the two above return. */
   onChange(listener: () => void): () => void
   setEnabled(id: string, enabled: boolean): Promise<void>
+  /** Records what an owner agreed to, of what the plugin's contract asks for now. Returns what it asks for besides; then nothing is changed. */
+  grant(id: string, grants: readonly string[] | undefined): Promise<Ask[]>
   /** Stops and starts a plugin; also releases it from quarantine. */
   restart(id: string): Promise<void>
   sessions(userId?: string): SessionInfo[]

@@ -8,7 +8,9 @@ import { fileURLToPath } from 'node:url'
 import { io, type Socket } from 'socket.io-client'
 import { Config } from '../config/config.ts'
 import { Host } from '../host.ts'
+import { asksFor } from '../lifecycle/grants.ts'
 import { createLog } from '../log.ts'
+import type { Contract } from '../plugin/contract.ts'
 import { signedInitData } from './init-data.ts'
 import type * as Exported from './types.ts'
 import type { Answer, TestHostOptions } from './types.ts'
@@ -50,8 +52,12 @@ export async function startTestHost(options: TestHostOptions = {}): Promise<Test
   ])
   for (const source of options.plugins ?? []) {
     await copyPackage(source, join(pluginDir, basename(source)))
-    const { id } = JSON.parse(await readFile(join(source, 'contract.json'), 'utf8')) as { id: string }
-    entries.push([id, { enabled: true, ...(options.settings?.[id] && { settings: options.settings[id] }) }])
+    const contract = JSON.parse(await readFile(join(source, 'contract.json'), 'utf8')) as Contract
+    const { id } = contract
+    entries.push([
+      id,
+      { enabled: true, grants: asksFor(contract), ...(options.settings?.[id] && { settings: options.settings[id] }) },
+    ])
   }
   await writeConfig('plugins', { plugins: Object.fromEntries(entries) })
   await writeConfig('access', { users, roles: options.roles ?? {} })

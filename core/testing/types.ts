@@ -2,7 +2,7 @@
 import type { PluginStatus } from '../plugin/host-control.ts'
 
 export interface TestHostOptions {
-  /** Directories of plugin packages under test; each is copied, switched on and runs as a third party's. */
+  /** Directories of plugin packages under test; each is copied, granted what it asks for, switched on and runs as a third party's. */
   readonly plugins?: readonly string[]
   /** Ids of plugins that come with Patchbay to switch on. `host` always is. */
   readonly builtins?: readonly string[]

@@ -4,6 +4,10 @@ const standing = {
   state: Type.Enum(['disabled', 'unavailable', 'starting', 'running', 'failed', 'quarantined', 'stopping']),
   reason: Type.Optional(Type.String({ description: 'A sentence: why, and what mends it.' })),
 }
+const Ask = Type.Object({
+  grant: Type.String({ description: 'Such as `dbus:org.bluez`.' }),
+  sentence: Type.String({ description: 'What granting it means.' }),
+})
 const Outcome = Type.Object(standing, { description: 'The state that it came to rest in.' })
 
 const PluginStatus = Type.Object({
@@ -14,6 +18,7 @@ const PluginStatus = Type.Object({
   builtin: Type.Boolean({ description: 'It comes with Patchbay.' }),
   namespace: Type.String(),
   runIn: Type.Enum(['host', 'process'], { description: "Where its code runs: in the daemon's process, or in one of its own." }),
+  asks: Type.Optional(Type.Array(Ask, { description: 'What it asks for and was not granted; until then it stays off.' })),
   restartPending: Type.Optional(Type.Boolean({ description: 'Its code changed; a restart of Patchbay loads it.' })),
   since: Type.Number({ description: 'Milliseconds since the epoch.' }),
 })
@@ -45,6 +50,10 @@ const Finding = Type.Object({
 const Diagnosis = Type.Object({ id: Type.String(), ...standing, findings: Type.Array(Finding) })
 
 const Id = Type.Object({ id: Type.String({ minLength: 1, maxLength: 64 }) }, { additionalProperties: false })
+const Grants = Type.Object(
+  { ...Id.properties, grants: Type.Optional(Type.Array(Type.String({ maxLength: 512 }), { maxItems: 256 })) },
+  { additionalProperties: false },
+)
 /** Answered when the plugin has come to rest: a stop and a start, at their deadlines. */
 const onPlugin = { payload: Id, result: Outcome, role: 'owner', timeoutMs: 30_000 } as const
 const all = { all: Type.Optional(Type.Boolean({ description: "Everyone's, not one's own; for owners." })) }
@@ -54,7 +63,12 @@ export const host = defineContract({
   description: 'The host itself: its plugins, its configuration, its sessions.',
   capabilities: { host: true, dbus: ['org.freedesktop.PolicyKit1'] },
   commands: {
-    'host:enable': { ...onPlugin, description: 'Switches a plugin on, in plugins.json.' },
+    'host:enable': {
+      ...onPlugin,
+      payload: Grants,
+      description:
+        'Switches a plugin on, in plugins.json, and grants it what it asks for: all of it must be named, unless it was granted before.',
+    },
     'host:disable': { ...onPlugin, description: 'Switches a plugin off, in plugins.json.' },
     'host:restart': { ...onPlugin, description: 'Stops and starts a plugin.' },
     'host:release': { ...onPlugin, description: 'Lets a plugin out of quarantine and starts it.' },
@@ -96,6 +110,7 @@ export const host = defineContract({
   errors: {
     HOST_NO_PLUGIN: 'There is no plugin with this id.',
     HOST_NO_SESSION: 'You have no session with this id.',
+    HOST_ASKS_FOR_MORE: 'The plugin asks for something that was not granted.',
     HOST_NOT_POSSIBLE: 'This cannot be done.',
   },
 })

@@ -37,14 +37,18 @@ export default definePlugin(host, {
       const { state, reason } = plugin(id)
       return { state, ...(reason !== undefined && { reason }) }
     }
-    const setEnabled = (id: string, enabled: boolean) =>
-      change(id, 'switched on or off', () =>
-        control.setEnabled(id, enabled).catch((error: Error) => {
-          throw ctx.error('HOST_NOT_POSSIBLE', error.message)
-        }),
-      )
-    ctx.handle('host:enable', ({ id }) => setEnabled(id, true))
-    ctx.handle('host:disable', ({ id }) => setEnabled(id, false))
+    const written = <T>(work: Promise<T>) =>
+      work.catch((error: Error) => {
+        throw ctx.error('HOST_NOT_POSSIBLE', error.message)
+      })
+    ctx.handle('host:enable', ({ id, grants }) =>
+      change(id, 'switched on or off', async () => {
+        const asks = await written(control.grant(id, grants))
+        if (asks.length > 0) throw ctx.error('HOST_ASKS_FOR_MORE', undefined, { details: { asks } })
+        await written(control.setEnabled(id, true))
+      }),
+    )
+    ctx.handle('host:disable', ({ id }) => change(id, 'switched on or off', () => written(control.setEnabled(id, false))))
     ctx.handle('host:restart', ({ id }) => change(id, 'restarted', () => control.restart(id)))
     ctx.handle('host:release', ({ id }) => {
       if (plugin(id).state !== 'quarantined') throw ctx.error('HOST_NOT_POSSIBLE', `${id} is not in quarantine.`)

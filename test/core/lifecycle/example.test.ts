@@ -41,7 +41,7 @@ async function testItself(dir: string): Promise<string> {
 async function pointAt(dir: string, files: readonly string[], place: string): Promise<void> {
   for (const file of files) {
     const text = await readFile(join(dir, file), 'utf8')
-    await writeFile(join(dir, file), text.replace('/sys/class/leds/*', `${place}/*`))
+    await writeFile(join(dir, file), text.replaceAll('/sys/class/leds', place))
   }
 }
 

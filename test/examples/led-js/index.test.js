@@ -29,7 +29,7 @@ async function lookingAt(t, place) {
   t.after(() => rm(dirname(dir), { recursive: true }))
   await cp(root, dir, { recursive: true, filter: (path) => path === root || basename(path) !== 'node_modules' })
   const text = await readFile(join(dir, 'contract.json'), 'utf8')
-  await writeFile(join(dir, 'contract.json'), text.replace('/sys/class/leds/*', `${place}/*`))
+  await writeFile(join(dir, 'contract.json'), text.replaceAll('/sys/class/leds', place))
   return dir
 }
 

@@ -12,8 +12,10 @@ const light = Type.Object({
 export const contract = defineContract({
   id: 'led',
   description: 'The LEDs of this machine: which are lit, and by what; switching them.',
-  // Without any LED the plugin is unavailable. The one place where the path stands.
+  // Without any LED the plugin is unavailable.
   needs: { devices: ['/sys/class/leds/*'] },
+  // What an owner agrees to; nothing else outside the package is open to it.
+  capabilities: { files: { write: ['/sys/class/leds'] } },
   commands: {
     'led:set': {
       description: 'Switches an LED on, as bright as it can be, or off. Whatever lit it until now lets go of it.',
