@@ -155,6 +155,8 @@ export type Context<C extends Contract> = Owner &
     whileSubscribed(work: (watch: Watch<C>) => Release | void | Promise<Release | void>): void
     /** Runs for every new subscription, also the first, after its snapshots were sent. */
     onSubscribe(listener: () => void | Promise<void>): void
+    /** Runs when a client has left the plugin's namespaces, subscribed or not, with its id: for what a client wished that outlives a command. */
+    onDisconnect(listener: (clientId: string) => void | Promise<void>): void
     /** Answers an HTTP route of the contract. What is thrown, or takes more than 10 s, is answered 500 and logged. */
     serve(route: RouteName<C>, handler: (request: RouteRequest) => RouteResponse | Promise<RouteResponse>): void
     /** What the plugin's drivers find when somebody asks what is missing, beside its `needs`. */

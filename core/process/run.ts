@@ -32,6 +32,7 @@ export class Run {
   readonly #scope: Scope
   readonly #works: WhileSubscribed[] = []
   readonly #listeners: Array<() => void | Promise<void>> = []
+  readonly #farewells: Array<(clientId: string) => void | Promise<void>> = []
   readonly #diagnoses: Array<() => readonly Finding[] | Promise<readonly Finding[]>> = []
   #onFailure: ((reason: string) => void) | undefined
 
@@ -85,7 +86,10 @@ export class Run {
     const last = () => {
       for (const work of this.#works) void work.stop()
     }
-    module.audience = { joined, last }
+    const left = (clientId: string) => {
+      for (const farewell of this.#farewells) void this.#guarded(() => farewell(clientId))
+    }
+    module.audience = { joined, last, left }
     for (const client of module.subscribers) {
       hub.sendSnapshots(client, module)
       joined()
@@ -132,6 +136,7 @@ export class Run {
       },
       whileSubscribed: (work: Work) => void this.#works.push(this.#createWork(work)),
       onSubscribe: (listener: () => void | Promise<void>) => void this.#listeners.push(listener),
+      onDisconnect: (listener: (clientId: string) => void) => void this.#farewells.push(listener),
       serve: (name: string, handler: Route['handler']) => {
         const route = module.routes.get(name)
         if (!route) throw new Error(`The contract of ${module.id} has no route "${name}".`)

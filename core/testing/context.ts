@@ -48,6 +48,8 @@ export interface TestContext<C extends Contract> {
   subscribe(): void
   /** The last one leaves. */
   unsubscribe(): void
+  /** A client leaves; `call` gives commands as `c1` unless told otherwise. */
+  disconnect(clientId: string): void
   /** The next value of an event. */
   next(event: EventName<C>): Promise<unknown>
   /** What a new subscriber would be shown. */
@@ -131,6 +133,7 @@ export async function createTestContext<const C extends Contract>(
     },
     subscribe: () => module.audience?.joined(),
     unsubscribe: () => module.audience?.last(),
+    disconnect: (clientId) => module.audience?.left(clientId),
     next: (event) =>
       new Promise((resolve) => {
         const listener = (published: Published) => {

@@ -86,6 +86,7 @@ export class Connections {
       hub.clients.delete(socket.id)
       for (const module of [...client.subscriptions]) hub.unsubscribe(client, module)
       road.calls.end((call) => call.client === client, refuse('SESSION_EXPIRED'))
+      for (const module of hub.mounts.get(socket.nsp.name)?.modules ?? []) module.audience?.left(socket.id)
       sessions.touch(session)
       // A connection that nobody is logged in on would be counted with no user.
       if (socket.client['sockets'].size === 0) socket.conn.close()

@@ -56,6 +56,7 @@ export interface Group {
 export interface Audience {
   joined(): void
   last(): void
+  left(clientId: string): void
 }
 
 const defaults = { rate: { max: 60, windowMs: 10_000 }, timeoutMs: 10_000, inFlight: 16 }

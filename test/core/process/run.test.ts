@@ -34,6 +34,24 @@ async function lab(t: Parameters<typeof startLab>[0], start: (ctx: Loose) => unk
   return { host, ctx, client: await host.client('viewer') }
 }
 
+void t.test('a plugin learns which clients have left, subscribed or not, while it runs', async (t) => {
+  const left: string[] = []
+  const told = deferred()
+  const { host, client } = await lab(t, (ctx) => {
+    ctx.onDisconnect(() => {
+      throw new Error('of no consequence to others')
+    })
+    ctx.onDisconnect((clientId) => void (left.push(clientId) === 2 && told.resolve()))
+  })
+  const other = await host.client('viewer')
+  await other.ask('module:subscribe', { module: 'lab' })
+  const ids = [client.socket.id, other.socket.id]
+  client.socket.close()
+  other.socket.close()
+  await told.promise
+  t.same(left.sort(), ids.sort())
+})
+
 void t.test('what work for subscribers publishes is forgotten when it ends, what the plugin publishes is not', async (t) => {
   let runs = 0
   const ended = deferred()

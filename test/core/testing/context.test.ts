@@ -37,6 +37,7 @@ const plugin = definePlugin(contract, {
     ctx.namespace('side').handle('lab:aside', () => ctx.publishError('LAB_STUCK'))
     ctx.serve('GET /value', ({ caller }) => ({ type: 'text/plain', body: caller.userId }))
     ctx.diagnose(() => [{ kind: 'tool', name: 'lamp', ok: true, optional: false, sentence: 'It is there.' }])
+    ctx.onDisconnect((clientId) => void ended.push(`${clientId} left`))
     ctx.whileSubscribed((watch) => {
       watch.publish('lab:value', 100)
       return () => ended.push('work')
@@ -68,8 +69,9 @@ void t.test('the test plays the subscribers', async (t) => {
   test.subscribe()
   t.equal(await value, 100)
   test.unsubscribe()
+  test.disconnect('c1')
   await test.stop()
-  t.same(ended, ['work', 'owned'])
+  t.same(ended, ['c1 left', 'work', 'owned'])
   t.equal(test.retained('lab:value'), undefined)
 })
 

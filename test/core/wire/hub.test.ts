@@ -94,7 +94,7 @@ void t.test('where a policy of another kind rules, to connect is to subscribe', 
   const { hub, connect } = await startWire(t)
   const module = new Module(lab, '/open')
   const life: string[] = []
-  module.audience = { joined: () => life.push('joined'), last: () => life.push('last') }
+  module.audience = { joined: () => life.push('joined'), last: () => life.push('last'), left: () => undefined }
   t.equal(hub.add(module), undefined)
   publish(hub, module, 'news', 1)
   const socket = connect('/open')
