@@ -6,6 +6,7 @@ import { resolvePaths } from './config/paths.ts'
 import { ConfigError } from './config/problem.ts'
 import { readSecrets } from './config/secrets.ts'
 import { Host } from './host.ts'
+import { refuseInspector } from './inspector.ts'
 import { captureConsole, createLog } from './log.ts'
 import { StartError } from './start-error.ts'
 
@@ -32,6 +33,7 @@ export interface Service {
 /** Runs the daemon in this process until a signal ends it. */
 export async function main({ root, commandName, service }: MainOptions): Promise<void> {
   try {
+    refuseInspector()
     const dist = join(root, 'dist')
     const { configDir, dataDir } = resolvePaths(process.env, root)
     const config = await Config.open({ configDir, env: process.env })

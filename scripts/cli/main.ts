@@ -1,5 +1,6 @@
 import { dirname } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { ignoreInspectorSignal } from '../../core/inspector.ts'
 
 /** What a command is told about the installation it belongs to. */
 export interface Installation {
@@ -45,6 +46,8 @@ const usage = `Usage: patchbay <command>
   restore <file|-> [--without-sessions]  put them back, while the daemon is stopped
 `
 
+// As early as can be: the daemon's own code takes a while to load.
+ignoreInspectorSignal()
 const [name = 'help', ...rest] = process.argv.slice(2)
 const root = dirname(fileURLToPath(import.meta.resolve('patchbay/package.json')))
 const load = Object.hasOwn(commands, name) ? commands[name] : undefined

@@ -16,8 +16,6 @@ export function systemdService(env: Environment = process.env): Service | undefi
   // Of no use to anything that is started here.
   for (const name of ['PATCHBAY_NOTIFY_FD', 'NOTIFY_SOCKET', 'WATCHDOG_USEC', 'WATCHDOG_PID']) delete env[name]
   if (!fd || !isSocket(fd)) return undefined
-  // Otherwise this signal opens the inspector on loopback, where everybody on this machine may run code in the daemon.
-  process.on('SIGUSR1', () => undefined)
   return createService((text) => send(fd, text), watchdogUs / 1000)
 }
 

@@ -91,15 +91,3 @@ void t.test('what the daemon starts can neither speak in its place nor see how',
   await client.ask('lamp:break')
   t.match(await told, /^STATUS=\d of \d plugins run; lamp has failed$/)
 })
-
-void t.test('no signal opens the inspector', async (t) => {
-  const { heard, program } = await start(t)
-  await heard(/^READY=1$/)
-  const client = await connect(t, program)
-  program.child.kill('SIGUSR1')
-  await client.ask('lamp:look')
-  await client.ask('lamp:look')
-  program.child.kill('SIGTERM')
-  t.equal(await program.exited, 0)
-  t.notMatch(program.stderr, 'Debugger')
-})
