@@ -1,11 +1,52 @@
 import type { Contract } from './contract.ts'
 import type { HostControl } from './host-control.ts'
 
-/** Services on the system bus, which the contract names. Calls are promises. Integers of 64 bits are BigInt, byte arrays are Buffers, variants are plain. */
+/** A signal of a service. */
+export interface DBusSignal {
+  readonly path: string
+  readonly interface: string
+  readonly member: string
+  /** Of `args`, such as `sa{sv}as`. */
+  readonly signature: string
+  readonly args: readonly unknown[]
+}
+
+/** Which signals; what is left out is not looked at. */
+export interface SignalFilter {
+  /** This object and those below it. */
+  readonly path?: string
+  readonly interface?: string
+  readonly member?: string
+}
+
+/** Objects by their path; of each its interfaces by name; of each its properties. */
+export type DBusObjects = ReadonlyMap<string, ReadonlyMap<string, Readonly<Record<string, unknown>>>>
+
+/** The methods of an object that a plugin offers, by name. */
+export type Served = Readonly<
+  Record<
+    string,
+    {
+      /** Signature of the arguments, such as `ou`; a call that does not fit is refused. */
+      readonly in: string
+      /** Signature of the answer. With none what the handler returns is ignored, with several values it returns a list. */
+      readonly out: string
+      /** `service` is who called. An Error with a `dbusName` becomes that D-Bus error; any other is told as failed, without its words. */
+      readonly handle: (args: readonly unknown[], service: string) => unknown
+    }
+  >
+>
+
+/**
+ * Services on the system bus, which the contract names. Integers of 64 bits are BigInt, byte arrays are Buffers, variants are
+ * plain, dictionaries with keys of text are objects. While somebody watches, listens or serves, the connection to the bus stays open,
+ * and with it what a service keeps for its caller; none of it keeps the process alive.
+ */
 export interface DBus {
   /**
-   * Calls a method. `signature` and `args` must fit: a wrong type costs the whole connection.
-   * Rejects with an Error whose `dbusName` is the error's name, such as `org.freedesktop.DBus.Error.ServiceUnknown`.
+   * Calls a method. `signature` and `args` must fit. Rejects with an Error whose `dbusName` is the error's name, such as
+   * `org.freedesktop.DBus.Error.ServiceUnknown`; `...NoReply` after `timeoutMs` (default 10 s), `...InvalidArgs` for arguments
+   * that do not fit, `...Disconnected` without a bus. A service that is not running may be started by it.
    */
   call(request: {
     service: string
@@ -18,8 +59,7 @@ export interface DBus {
   }): Promise<unknown[]>
   /**
    * Tells whether a service runs: first as soon as it is known, then at every change, and again, perhaps with the same
-   * answer, when the bus came or went. A service that could be started but is not running, is not. The listener must not
-   * throw. While somebody watches, the connection to the bus stays open, and with it what a service keeps for its caller.
+   * answer, when the bus came or went. A service that could be started but is not running, is not.
    */
   watchName(service: string, listener: (isRunning: boolean) => void): () => void
   /**
@@ -27,6 +67,29 @@ export interface DBus {
    * as `call` does.
    */
   uniqueName(): Promise<string>
+  /**
+   * Tells of a service's signals, in their order, until it is released; also after the service or the bus came anew. What the service
+   * says because of a `call` made afterwards is not missed.
+   */
+  onSignal(service: string, filter: SignalFilter, listener: (signal: DBusSignal) => void): () => void
+  /**
+   * The objects below `root` (default `/`) that have one of these interfaces, with the properties of these, as the service's
+   * `org.freedesktop.DBus.ObjectManager` at `root` tells of them (BlueZ has one at `/`, NetworkManager at `/org/freedesktop`), and
+   * kept current. Tells first as soon as the objects or the service's absence is known, then after changes, several at once:
+   * `changed` holds the paths of what came, changed or went. `objects` is the same map each time, current also in between; what is in
+   * it is replaced, not changed. It is empty while the service is away and until a new one has told everything. A property that
+   * is gone or whose value the service keeps to itself is absent. At most 10,000 objects and 16 MiB are kept; what is over is left out.
+   */
+  watchObjects(
+    service: string,
+    options: { readonly root?: string; readonly interfaces: readonly string[] },
+    onChange: (objects: DBusObjects, changed: ReadonlySet<string>) => void,
+  ): () => void
+  /**
+   * Offers an object to the services that the contract names, such as BlueZ's agent; anyone else is refused. At most 100 calls of it
+   * may be under way. It stays when the bus comes anew: the service then knows nothing of it. Throws if it is offered already.
+   */
+  serve(path: string, interfaceName: string, methods: Served): () => void
 }
 
 export interface ExecResult {

@@ -1,7 +1,8 @@
 import type { Capabilities } from '../plugin/capabilities.ts'
 import type { Contract } from '../plugin/contract.ts'
 import type { HostControl } from '../plugin/host-control.ts'
-import { createDBus, type SystemBus } from './dbus.ts'
+import type { SystemBus } from './dbus.ts'
+import { createDBus } from './dbus-capability.ts'
 import { createExec } from './exec.ts'
 
 /** What a contract names, and nothing else. `host` is for plugins that come with Patchbay; discovery refuses it to others. */

@@ -1,31 +1,29 @@
-import { Socket } from 'node:net'
 import { basename, dirname } from 'node:path'
-import type { Message, MessageBus } from 'dbus-native'
-import type { DBus } from '../plugin/capabilities.ts'
+import type { DBus, Served } from '../plugin/capabilities.ts'
+import { busError, type Connection, connect } from './dbus-connection.ts'
+import { watchObjects } from './dbus-objects.ts'
+import { handleServed } from './dbus-served.ts'
+import { daemon, Services } from './dbus-services.ts'
 import { watchDirectory } from './watch-directory.ts'
 
-const daemon = 'org.freedesktop.DBus'
-const signalType = 4
-const rule = (member: string, more = '') => `type='signal',sender='${daemon}',interface='${daemon}',member='${member}'${more}`
-const ownerRule = (name: string) => rule('NameOwnerChanged', `,arg0='${name}'`)
-const busError = (name: string, message: string) => Object.assign(new Error(message), { dbusName: `${daemon}.Error.${name}` })
-
-interface NameWatch {
-  readonly name: string
-  readonly listener: (present: boolean) => void
-  present?: boolean
+/** What a capability is made of. */
+export interface Bus extends DBus {
+  /** As in `DBus`, to these services; to nobody if none is named. */
+  serve(path: string, iface: string, methods: Served, services?: readonly string[]): () => void
 }
 
 /**
  * The one connection to the system bus, for everybody in this process. It is open while somebody calls or watches, and
  * closed otherwise; a bus that went away is found again. Watching does not keep the process alive, calling does.
  */
-export class SystemBus implements DBus {
+export class SystemBus implements Bus {
   readonly #address: string
-  readonly #watches = new Set<NameWatch>()
+  readonly #services = new Services()
+  readonly #served = new Map<string, (connection: Connection) => () => void>()
+  readonly #handled = new Map<string, () => void>()
   #calls = 0
-  #opened: Promise<MessageBus> | undefined
-  #client: MessageBus | undefined
+  #opened: Promise<Connection> | undefined
+  #connection: Connection | undefined
   #unwatchSocket: (() => void) | undefined
   #retry: NodeJS.Timeout | undefined
   #attempt = 0
@@ -53,7 +51,7 @@ export class SystemBus implements DBus {
         const answer = (error: Error | null, ...values: unknown[]) => (error ? reject(error) : resolve(values))
         const refuse = (error: Error) => reject('dbusName' in error ? error : busError('InvalidArgs', error.message))
         ended.signal.addEventListener('abort', late)
-        const send = (client: MessageBus) => client.invoke(message, { signal: ended.signal }, answer)
+        const send = (connection: Connection) => connection.call(message, ended.signal, answer)
         this.#open().then(send).catch(refuse)
       })
     } finally {
@@ -68,7 +66,7 @@ export class SystemBus implements DBus {
   async uniqueName(): Promise<string> {
     this.#calls++
     try {
-      return String((await this.#open()).name)
+      return (await this.#open()).name
     } finally {
       this.#calls--
       this.#closeIfIdle()
@@ -85,83 +83,102 @@ export class SystemBus implements DBus {
 
   /**
    * Tells whether a service of this name is running: first as soon as it is known, then at every change, and again,
-   * perhaps with the same answer, when the bus came or went or what it can start changed. Without a bus none is. The
-   * listener must not throw.
+   * perhaps with the same answer, when the bus came or went or what it can start changed. Without a bus none is.
    */
   watchName(name: string, listener: (present: boolean) => void): () => void {
-    const watch: NameWatch = { name, listener }
-    this.#watches.add(watch)
-    this.#watchSocket()
-    if (this.#client) this.#follow(this.#client, watch)
-    else void this.#open()
-    return () => {
-      if (this.#watches.delete(watch)) void this.#client?.removeMatch(ownerRule(name))
-      this.#closeIfIdle()
-    }
+    return this.watchOwner(name, (owner) => listener(owner !== undefined))
+  }
+
+  /** The same, with the unique name of whoever has the service's. */
+  watchOwner(name: string, listener: (owner: string | undefined) => void): () => void {
+    return this.#keepOpen(this.#services.watch(name, listener))
+  }
+
+  /** As in `DBus`. */
+  onSignal(...[service, filter, listener]: Parameters<DBus['onSignal']>): () => void {
+    return this.#keepOpen(this.#services.listen(service, filter, listener))
+  }
+
+  /** As in `DBus`. */
+  watchObjects(...[service, options, onChange]: Parameters<DBus['watchObjects']>): () => void {
+    return watchObjects(this, service, options, onChange)
+  }
+
+  /** As in `Bus`. */
+  serve(path: string, iface: string, methods: Served, services: readonly string[] = []): () => void {
+    const what = `${iface} at ${path}`
+    if (this.#served.has(what)) throw new Error(`${what} is served already.`)
+    const follows = services.map((service) => this.#services.watch(service, () => undefined))
+    const serviceOf = (sender: string) => services.find((service) => this.#services.ownerOf(service) === sender)
+    const handle = (connection: Connection) => handleServed(connection, path, iface, methods, serviceOf)
+    this.#served.set(what, handle)
+    if (this.#connection) this.#handled.set(what, handle(this.#connection))
+    return this.#keepOpen(() => {
+      if (this.#served.get(what) !== handle) return
+      this.#served.delete(what)
+      this.#handled.get(what)?.()
+      this.#handled.delete(what)
+      for (const unfollow of follows) unfollow()
+    })
   }
 
   /** Ends all watches; calls under way reject. */
   close(): void {
-    this.#watches.clear()
-    this.#client?.connection.stream.destroy()
+    this.#services.clear()
+    this.#served.clear()
+    this.#connection?.close()
     this.#closeIfIdle()
   }
 
+  /** The connection opens, and stays open until this is released. */
+  #keepOpen(release: () => void): () => void {
+    this.#watchSocket()
+    if (!this.#connection) void this.#open()
+    return () => {
+      release()
+      this.#closeIfIdle()
+    }
+  }
+
+  get #isWanted(): boolean {
+    return this.#services.size + this.#served.size > 0
+  }
+
   #closeIfIdle(): void {
-    if (this.#watches.size > 0) return
+    if (this.#isWanted) return
     clearTimeout(this.#retry)
     this.#unwatchSocket?.()
     this.#unwatchSocket = undefined
-    if (this.#calls > 0 || !this.#client) return
-    this.#client.connection.stream.destroy()
-    this.#opened = this.#client = undefined
+    if (this.#calls > 0 || !this.#connection) return
+    this.#connection.close()
+    this.#opened = this.#connection = undefined
+    this.#services.clear()
   }
 
-  #open(): Promise<MessageBus> {
+  #open(): Promise<Connection> {
     if (this.#opened) return this.#opened
-    const opened = connect(this.#address)
+    const opened = connect(this.#address, {
+      onSignal: (signal) => this.#services.hear(signal),
+      onClose: () => this.#opened === opened && this.#lost(),
+    })
     const lost = () => this.#lost()
-    opened.then((client) => this.#use(client), lost)
+    opened.then((connection) => this.#use(connection), lost)
     this.#opened = opened
     return opened
   }
 
-  #use(client: MessageBus): void {
-    this.#client = client
+  #use(connection: Connection): void {
+    this.#connection = connection
     this.#attempt = 0
-    client.connection.on('close', () => this.#client === client && this.#lost())
-    client.connection.on('message', (message: Message) => this.#hear(message))
-    void client.addMatch(rule('ActivatableServicesChanged'))
-    for (const watch of this.#watches) this.#follow(client, watch)
+    this.#services.use(connection)
+    for (const [what, handle] of this.#served) this.#handled.set(what, handle(connection))
     this.#closeIfIdle()
   }
 
-  /** With a callback, not a promise: a signal that came after the answer must not overtake it. */
-  #follow(client: MessageBus, watch: NameWatch): void {
-    void client.addMatch(ownerRule(watch.name))
-    client.nameHasOwner(watch.name, (error, has) => this.#tell(watch, !error && has))
-  }
-
-  #hear({ type, sender, member, body = [] }: Message): void {
-    // anyone may send us a signal of these names; the bus itself vouches for the sender
-    if (type !== signalType || sender !== daemon) return
-    for (const watch of this.#watches) {
-      if (member === 'NameOwnerChanged' && body[0] === watch.name) this.#tell(watch, body[2] !== '')
-      if (member === 'ActivatableServicesChanged' && watch.present !== undefined) this.#tell(watch, watch.present)
-    }
-  }
-
-  #tell(watch: NameWatch, present: boolean): void {
-    if (!this.#watches.has(watch)) return
-    watch.present = present
-    watch.listener(present)
-  }
-
   #lost(): void {
-    const wasOpen = this.#client !== undefined
-    this.#opened = this.#client = undefined
-    for (const watch of this.#watches) if (wasOpen || watch.present === undefined) this.#tell(watch, false)
-    if (this.#watches.size > 0) this.#tryLater()
+    this.#opened = this.#connection = undefined
+    this.#services.lose()
+    if (this.#isWanted) this.#tryLater()
   }
 
   /**
@@ -181,44 +198,5 @@ export class SystemBus implements DBus {
       this.#attempt = 0
       this.#tryLater()
     })
-  }
-}
-
-/** The capability: the services that the contract names. */
-export function createDBus(bus: DBus, allowed: readonly string[]): DBus {
-  const check = (service: string) => {
-    if (!allowed.includes(service)) throw busError('AccessDenied', `The contract does not name the D-Bus service ${service}.`)
-  }
-  return {
-    async call({ ...request }) {
-      check(request.service)
-      return bus.call(request)
-    },
-    watchName(service, listener) {
-      check(service)
-      return bus.watchName(service, listener)
-    },
-    uniqueName: () => bus.uniqueName(),
-  }
-}
-
-/** Resolves when the bus has accepted us. The library's own greeting (hence `direct`) throws where nobody can catch it. */
-async function connect(busAddress: string): Promise<MessageBus> {
-  const { createClient } = await import('dbus-native')
-  const shapes = { plainValues: true, variants: 'plain', returnBigInt: true } as const
-  const client = createClient({ busAddress, direct: true, authMethods: ['EXTERNAL'], ...shapes })
-  const { stream } = client.connection
-  if (stream instanceof Socket) stream.unref()
-  const destroy = (error: Error) => void stream.destroy(error)
-  client.connection.on('error', destroy)
-  // a message from anyone on the bus that the library stumbles over; without a listener it would end the process
-  client.connection.on('handlerError', () => undefined)
-  try {
-    client.name = await client.invokeDbus<string>({ member: 'Hello' }, { timeout: 10_000 })
-    return client
-  } catch (error) {
-    stream.destroy()
-    const { code, message } = ((error as Error).cause ?? error) as NodeJS.ErrnoException
-    throw busError('Disconnected', `The system bus cannot be reached (${code ?? message}).`)
   }
 }

@@ -1,4 +1,4 @@
-import type { DBus, Exec, ExecResult } from '../plugin/capabilities.ts'
+import type { DBus, DBusObjects, DBusSignal, Exec, ExecResult, Served } from '../plugin/capabilities.ts'
 
 export type DBusRequest = Parameters<DBus['call']>[0]
 /** What a method returns; an Error is what it rejects with (see `failing`); a function is asked. */
@@ -22,14 +22,37 @@ export function failing<F extends { code?: string; dbusName?: string }>(fields: 
   return Object.assign(new Error(message ?? fields.dbusName ?? fields.code), fields)
 }
 
+/** What a test does in the place of the services of a fake bus. */
+export interface FakeServices {
+  /** A service says something. What is left out is `/` or empty. */
+  signal(service: string, signal: Partial<DBusSignal>): void
+  /** All objects that a service has now, by path, interface and property. */
+  setObjects(
+    service: string,
+    objects: Readonly<Record<string, Readonly<Record<string, Readonly<Record<string, unknown>>>>>>,
+  ): void
+  /** A service calls what the plugin serves. Rejects with what the plugin throws. */
+  callServed(service: string, path: string, interfaceName: string, method: string, ...args: unknown[]): Promise<unknown>
+}
+
 /**
  * A system bus with what a test scripts: `{ 'org.example.Lamp': { 'org.example.Lamp.Get': [42] } }`, by service and by
  * `<interface>.<method>`; those that are scripted run. A request whose arguments do not fit its signature is unexpected: a real bus would hang up.
  */
 export function fakeDBus(
   services: Readonly<Record<string, Readonly<Record<string, DBusAnswer>>>>,
-): DBus & Remembering<DBusRequest> {
+): DBus & Remembering<DBusRequest> & FakeServices {
   const [calls, unexpected]: [DBusRequest[], string[]] = [[], []]
+  const [listeners, views] = [new Set<Parameters<DBus['onSignal']>>(), new Set<Parameters<DBus['watchObjects']>>()]
+  const served = new Map<string, Served>()
+  const objects = new Map<string, DBusObjects>()
+  const show = ([service, { root = '/', interfaces }, onChange]: Parameters<DBus['watchObjects']>) => {
+    const wanted = [...(objects.get(service) ?? [])].flatMap(([path, has]) => {
+      const kept = new Map([...has].filter(([name]) => interfaces.includes(name)))
+      return kept.size > 0 && isBelow(path, root) ? [[path, kept] as const] : []
+    })
+    onChange(new Map(wanted), new Set(wanted.map(([path]) => path)))
+  }
   return {
     calls,
     unexpected,
@@ -53,6 +76,39 @@ export function fakeDBus(
       return () => clearImmediate(timer)
     },
     uniqueName: async () => ':1.1',
+    onSignal(...listener) {
+      listeners.add(listener)
+      return () => void listeners.delete(listener)
+    },
+    watchObjects(...view) {
+      views.add(view)
+      const timer = setImmediate(() => show(view))
+      return () => {
+        clearImmediate(timer)
+        views.delete(view)
+      }
+    },
+    serve(path, iface, methods) {
+      served.set(`${path} ${iface}`, methods)
+      return () => void served.delete(`${path} ${iface}`)
+    },
+    signal(service, { path = '/', interface: iface = '', member = '', signature = '', args = [] }) {
+      const signal = { path, interface: iface, member, signature, args }
+      for (const [from, filter, listener] of listeners) {
+        const fits = (key: 'interface' | 'member') => filter[key] === undefined || filter[key] === signal[key]
+        if (from === service && fits('interface') && fits('member') && isBelow(path, filter.path ?? '/', true)) listener(signal)
+      }
+    },
+    setObjects(service, all) {
+      const entries = Object.entries(all).map(([path, has]) => [path, new Map(Object.entries(has))] as const)
+      objects.set(service, new Map(entries))
+      for (const view of views) if (view[0] === service) show(view)
+    },
+    async callServed(service, path, iface, method, ...args) {
+      const found = own(served.get(`${path} ${iface}`), method)
+      if (!found) throw failing({ dbusName: 'org.freedesktop.DBus.Error.UnknownMethod' })
+      return found.handle(args, service)
+    },
   }
 }
 
@@ -86,4 +142,8 @@ function own<T>(values: Readonly<Record<string, T>> | undefined, name: string): 
 function refuse(unexpected: string[], sentence: string): Error {
   unexpected.push(sentence)
   return new TypeError(sentence)
+}
+
+function isBelow(path: string, root: string, orSame = false): boolean {
+  return (orSame && path === root) || (path !== root && path.startsWith(root === '/' ? root : `${root}/`))
 }

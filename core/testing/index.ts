@@ -6,7 +6,7 @@ export type { ConformanceOptions, Tester } from './conformance.ts'
 export { conformance } from './conformance.ts'
 export type { Published, TestContext, TestContextOptions } from './context.ts'
 export { createTestContext } from './context.ts'
-export type { DBusAnswer, DBusRequest, ExecAnswer, Remembering } from './fakes.ts'
+export type { DBusAnswer, DBusRequest, ExecAnswer, FakeServices, Remembering } from './fakes.ts'
 export { failing, fakeDBus, fakeExec } from './fakes.ts'
 export type { Answer, ClientSocket, TestClient, TestHost, TestHostOptions } from './types.ts'
 

@@ -20,7 +20,7 @@ export class PrivateBus {
     mkdirSync(join(this.directory, 'run'))
     mkdirSync(join(this.directory, 'services'))
     t.teardown(async () => {
-      for (const client of this.#clients) await client.close()
+      await this.#closeClients()
       await this.stop()
       rmSync(this.directory, { recursive: true })
     })
@@ -52,6 +52,11 @@ export class PrivateBus {
     daemon.kill(signal)
     daemon.kill('SIGCONT')
     await once(daemon, 'exit')
+    await this.#closeClients()
+  }
+
+  async #closeClients(): Promise<void> {
+    for (const client of this.#clients.splice(0)) await client.close()
   }
 
   pause(): void {

@@ -49,6 +49,50 @@ void t.test('a fake bus refuses and remembers what is not scripted, and what a r
   ])
 })
 
+void t.test('a fake bus has objects, and says what a test lets its services say', async (t) => {
+  const dbus = fakeDBus({ [service]: {} })
+  const shown: unknown[] = []
+  const plain = (objects: ReadonlyMap<string, ReadonlyMap<string, unknown>>) =>
+    Object.fromEntries([...objects].map(([path, has]) => [path, Object.fromEntries(has)]))
+  const unwatch = dbus.watchObjects(
+    service,
+    { root: '/lamps', interfaces: [service] },
+    (objects) => void shown.push(plain(objects)),
+  )
+  await new Promise(setImmediate)
+  dbus.setObjects('org.example.Other', { '/lamps/1': { [service]: {} } })
+  dbus.setObjects(service, {
+    '/lamps/1': { [service]: { On: true }, 'org.example.X': {} },
+    '/lamps': { [service]: {} },
+    '/a': {},
+  })
+  unwatch()
+  dbus.setObjects(service, {})
+  t.same(shown, [{}, { '/lamps/1': { [service]: { On: true } } }])
+
+  const heard: unknown[] = []
+  const unlisten = dbus.onSignal(service, { path: '/lamps', member: 'Lit' }, ({ path, args }) => void heard.push([path, ...args]))
+  dbus.signal(service, { path: '/lamps', member: 'Lit', args: [1] })
+  dbus.signal(service, { path: '/lamps/2', member: 'Lit' })
+  for (const other of [{ path: '/lampshade', member: 'Lit' }, { path: '/lamps', member: 'Out' }, {}]) dbus.signal(service, other)
+  dbus.signal('org.example.Other', { path: '/lamps', member: 'Lit' })
+  unlisten()
+  dbus.signal(service, { path: '/lamps', member: 'Lit' })
+  t.same(heard, [['/lamps', 1], ['/lamps/2']])
+})
+
+void t.test('a test calls what a plugin serves', async (t) => {
+  const dbus = fakeDBus({ [service]: {} })
+  const unserve = dbus.serve('/me', service, {
+    Ask: { in: 'u', out: 's', handle: ([number], who) => `${String(number)} ${who}` },
+  })
+  t.equal(await dbus.callServed(service, '/me', service, 'Ask', 5), `5 ${service}`)
+  const unknown = { message: 'org.freedesktop.DBus.Error.UnknownMethod' }
+  await t.rejects(dbus.callServed(service, '/me', service, 'toString'), unknown)
+  unserve()
+  await t.rejects(dbus.callServed(service, '/me', service, 'Ask', 5), unknown)
+})
+
 void t.test('a fake exec answers by the command line before the program', async (t) => {
   const exec = fakeExec({
     'lamp --list': { stdout: 'one\n' },
