@@ -3,9 +3,9 @@ import { setTimeout as delay } from 'node:timers/promises'
 import type { Finding } from '../plugin/capabilities.ts'
 import type { Needs, ServiceNeed } from '../plugin/contract.ts'
 import type { SystemBus } from '../process/dbus.ts'
-import { searchPath } from '../process/exec.ts'
+import { searchPath, sessionDirectory } from '../process/exec.ts'
 import { watchDirectory } from '../process/watch-directory.ts'
-import { checkDevice, checkSession, matches, sessionDirectory } from './needs-files.ts'
+import { checkDevice, checkSession, matches } from './needs-files.ts'
 import { checkTool } from './needs-tools.ts'
 
 export interface Surroundings {
