@@ -3,13 +3,17 @@ import { setTimeout as delay } from 'node:timers/promises'
 import type { Finding } from '../plugin/capabilities.ts'
 import type { Needs, ServiceNeed } from '../plugin/contract.ts'
 import type { SystemBus } from '../process/dbus.ts'
-import { searchPath, sessionDirectory } from '../process/exec.ts'
+import { within } from '../process/deadline.ts'
+import { searchPath } from '../process/exec.ts'
 import { watchDirectory } from '../process/watch-directory.ts'
-import { checkDevice, checkSession, matches } from './needs-files.ts'
+import { checkDevice, checkSession, matches, sessionDirectory } from './needs-files.ts'
 import { checkTool } from './needs-tools.ts'
 
+/** Milliseconds in which a service tells of its objects. */
+const objectsMs = 5000
+
 export interface Surroundings {
-  readonly bus: Pick<SystemBus, 'isAvailable' | 'watchName'>
+  readonly bus: Pick<SystemBus, 'isAvailable' | 'watchName' | 'watchObjects'>
   /** Instead of the PATH of this process. */
   readonly path?: string
   /** False: no program is started, and so no tool is asked for its version. */
@@ -35,10 +39,14 @@ function services({ dbus = [] }: Needs): ReadonlyArray<readonly [name: string, s
 }
 
 async function checkService(name: string, service: ServiceNeed, bus: Surroundings['bus']): Promise<Finding> {
-  const { package: debianPackage, unit, optional = false } = service
+  const { package: debianPackage, unit, optional = false, object } = service
   const finding = { kind: 'dbus', name, optional } as const
   try {
     const ok = await bus.isAvailable(name)
+    if (ok && object && !(await hasObject(name, object, bus))) {
+      const sentence = `The service ${name} has no ${object.name}, or does not run.`
+      return { ...finding, ok: false, sentence, ...(unit && { mend: `sudo systemctl enable --now ${unit}` }) }
+    }
     if (ok) return { ...finding, ok, sentence: `The service ${name} is on the system bus.` }
     const commands = [
       ...(debianPackage ? [`sudo apt-get install ${debianPackage}`] : []),
@@ -50,6 +58,26 @@ async function checkService(name: string, service: ServiceNeed, bus: Surrounding
     const sentence = `The service ${name} is out of reach. ${(error as Error).message}`
     return { ...finding, ok: false, sentence, mend: 'sudo apt-get install dbus' }
   }
+}
+
+type ObjectNeed = NonNullable<ServiceNeed['object']>
+
+function watchObject(
+  name: string,
+  { root = '/', interface: wanted }: ObjectNeed,
+  bus: Surroundings['bus'],
+  onChange: (has: boolean) => void,
+): () => void {
+  return bus.watchObjects(name, { root, interfaces: [wanted] }, ({ size }) => onChange(size > 0))
+}
+
+/** Asks a service that runs, and starts none. */
+async function hasObject(name: string, object: ObjectNeed, bus: Surroundings['bus']): Promise<boolean> {
+  let release = () => {}
+  const asked = new Promise<boolean>((resolve) => {
+    release = watchObject(name, object, bus, resolve)
+  })
+  return within(asked, objectsMs, `It does not tell what it has.`).finally(release)
 }
 
 /** Those without which the plugin does not start. */
@@ -94,7 +122,11 @@ export function watchNeeds(all: Needs, surroundings: Surroundings, onChange: (mi
       if (!entry || matches(path, entry)) onEvent()
     })
   const watched = [...paths, ...devices, ...(session ? [sessionDirectory()] : [])].map(watchPath)
-  const releases = [...watched, ...Object.keys(dbus).map((name) => surroundings.bus.watchName(name, onEvent))]
+  const { bus } = surroundings
+  const names = Object.entries(dbus).map(([name, { object }]) =>
+    object ? watchObject(name, object, bus, onEvent) : bus.watchName(name, onEvent),
+  )
+  const releases = [...watched, ...names]
   void check()
   return () => {
     ended = true

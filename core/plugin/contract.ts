@@ -74,6 +74,15 @@ export interface ServiceNeed {
   readonly unit?: string
   /** The plugin runs without it, with less to do. */
   readonly optional?: boolean
+  /** The hardware behind it: the service must run and have an object with this interface. */
+  readonly object?: {
+    /** Such as `org.bluez.Adapter1`. */
+    readonly interface: string
+    /** Where the service's `org.freedesktop.DBus.ObjectManager` is. Default `/`. */
+    readonly root?: string
+    /** What a person calls it, such as `Bluetooth adapter`. */
+    readonly name: string
+  }
 }
 
 /**

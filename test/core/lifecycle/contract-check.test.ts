@@ -86,7 +86,7 @@ void t.test('every part of a contract is checked, and the sentence names the pla
     [{ needs: { tools: { nvme: { package: 'x', version: '>2' } } } }, /^needs\/tools\/nvme\/version must be a version/],
     [
       { needs: { dbus: { 'org.bluez': { color: 1 } } } },
-      /^needs\/dbus\/org\.bluez\/color must be left out; known here are package, unit, optional$/,
+      /^needs\/dbus\/org\.bluez\/color must be left out; known here are package, unit, object, optional$/,
     ],
     [{ routes: { 'POST /': {} } }, /^routes\/POST \/ must be GET and a path/],
     [{ routes: { 'GET /a': { role: 'root' } } }, /^routes\/GET \/a\/role must be "viewer" or/],

@@ -3,6 +3,7 @@ import { chmodSync, mkdirSync, mkdtempSync, renameSync, rmSync, symlinkSync, wri
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
+import type { Message } from 'dbus-native'
 import t, { type Test } from 'tap'
 import { checkNeeds, watchNeeds } from '../../../core/lifecycle/needs.ts'
 import type { Finding } from '../../../core/plugin/capabilities.ts'
@@ -207,11 +208,56 @@ void t.test('a service that starts, stops or becomes startable is noticed, and a
   t.not(second, first)
 })
 
+void t.test('the hardware behind a service must be there too, and the service is not started to look for it', async (t) => {
+  const { privateBus, surroundings } = machine(t)
+  await privateBus.start()
+  await privateBus.addActivatable(lamp)
+  const object = { interface: 'org.example.Bulb1', name: 'light bulb' }
+  const needs = { dbus: { [lamp]: { unit: 'lamp.service', object } } }
+  const [finding] = await checkNeeds(needs, surroundings)
+  const sentence = `The service ${lamp} has no light bulb, or does not run.`
+  t.same(finding, {
+    kind: 'dbus',
+    name: lamp,
+    ok: false,
+    optional: false,
+    sentence,
+    mend: 'sudo systemctl enable --now lamp.service',
+  })
+  const { until } = watching(t, needs, surroundings)
+  await until(lamp)
+  const { client, release } = await serve(privateBus, lamp, {})
+  let objects: unknown[] = []
+  // the library would answer this method itself
+  const [library] = client.connection.listeners('message') as Array<(message: Message) => void>
+  client.connection.removeAllListeners('message')
+  client.connection.on('message', (message: Message) => {
+    if (message.member === 'GetManagedObjects') client.sendReply(message, 'a{oa{sa{sv}}}', [objects])
+    else library?.(message)
+  })
+  const bulb = [['org.example.Bulb1', []]]
+  const signal = (member: string, signature: string, argument: unknown) =>
+    client.sendSignal('/', 'org.freedesktop.DBus.ObjectManager', member, signature, ['/bulb', argument])
+  objects = [['/bulb', bulb]]
+  signal('InterfacesAdded', 'oa{sa{sv}}', bulb)
+  await until('')
+  t.same(await oks({ dbus: { [lamp]: { object: { ...object, interface: 'org.example.Other1' } } } }, surroundings), [false])
+  objects = []
+  signal('InterfacesRemoved', 'oas', ['org.example.Bulb1'])
+  await until(lamp)
+  objects = [['/bulb', bulb]]
+  signal('InterfacesAdded', 'oa{sa{sv}}', bulb)
+  await until('')
+  await release()
+  await until(lamp)
+})
+
 void t.test('many events are a few checks, and told of once', async (t) => {
   const { install, surroundings } = machine(t)
   let asked = 0
   const bus = {
     watchName: () => () => undefined,
+    watchObjects: () => () => undefined,
     isAvailable: async () => {
       asked++
       return true
@@ -234,6 +280,7 @@ void t.test('other files in the same directories cost no check', async (t) => {
   let asked = 0
   const bus = {
     watchName: () => () => undefined,
+    watchObjects: () => () => undefined,
     isAvailable: async () => {
       asked++
       return true
