@@ -1,6 +1,7 @@
 import { access, constants, readdir, stat } from 'node:fs/promises'
-import { basename, dirname, isAbsolute, join } from 'node:path'
+import { basename, dirname, join } from 'node:path'
 import type { Finding } from '../plugin/capabilities.ts'
+import { sessionDirectory } from '../process/exec.ts'
 import { groupName, joinCommand, thisUser } from './needs-user.ts'
 
 /** Looks for a device of this name that this user may read. */
@@ -43,12 +44,6 @@ async function whoMay(file: string): Promise<Pick<Finding, 'sentence' | 'mend'>>
   // The group of root is no way to a device: who is in it reads much else.
   if (!group || stats.gid === 0 || (stats.mode & constants.S_IRGRP) === 0) return { sentence }
   return { sentence, ...joinCommand(group, user) }
-}
-
-/** Where the session of the user of this process would have its sockets. */
-export function sessionDirectory(): string {
-  const named = process.env.XDG_RUNTIME_DIR
-  return named && isAbsolute(named) ? named : `/run/user/${process.getuid?.() ?? 0}`
 }
 
 /** Looks for the user's session: its directory is there and belongs to this user. */

@@ -4,9 +4,9 @@ import type { Finding } from '../plugin/capabilities.ts'
 import type { Needs, ServiceNeed } from '../plugin/contract.ts'
 import type { SystemBus } from '../process/dbus.ts'
 import { within } from '../process/deadline.ts'
-import { searchPath } from '../process/exec.ts'
+import { searchPath, sessionDirectory } from '../process/exec.ts'
 import { watchDirectory } from '../process/watch-directory.ts'
-import { checkDevice, checkSession, matches, sessionDirectory } from './needs-files.ts'
+import { checkDevice, checkSession, matches } from './needs-files.ts'
 import { checkTool } from './needs-tools.ts'
 
 /** Milliseconds in which a service tells of its objects. */

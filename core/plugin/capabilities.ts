@@ -98,10 +98,25 @@ export interface ExecResult {
   readonly stderr: string
 }
 
+/** A program that goes on by itself. `own` it: it does not end with the plugin otherwise. */
+export interface Program {
+  /** Resolves when it has ended, by itself or killed, with its exit code and the last 8 KiB of its error output. Never rejects. */
+  readonly ended: Promise<Omit<ExecResult, 'stdout'>>
+  /**
+   * Gives it input. Resolves when the next piece may come; whether it was read shows only in what the program does. Rejects with
+   * `code` `EPIPE` (it had ended, or closed its input) or `ENOBUFS` (it has left more than 1 MiB unread).
+   */
+  write(piece: string | Uint8Array): Promise<void>
+  /** Closes its input: nothing more will come. */
+  end(): void
+  /** Kills it, with all that it started, and resolves when it is gone. */
+  stop(): Promise<void>
+}
+
 export interface Exec {
   /**
-   * Starts a program named in the contract with an argument list and waits for its end. It inherits only PATH, HOME and
-   * a UTF-8 locale. Rejects with `code` `ENOENT` (not installed), `ETIMEDOUT` (killed at its deadline; default 10 s) or
+   * Starts a program named in the contract with an argument list and waits for its end. It has no input, and inherits only
+   * PATH, HOME and a UTF-8 locale, where the contract needs the user's session also XDG_RUNTIME_DIR. Rejects with `code` `ENOENT` (not installed), `ETIMEDOUT` (killed at its deadline; default 10 s) or
    * `EFBIG` (more than `maxBytes` of output; default 1 MiB). An exit code other than 0 does not reject.
    */
   run(
@@ -109,6 +124,15 @@ export interface Exec {
     args: readonly string[],
     options?: { timeoutMs?: number; maxBytes?: number; signal?: AbortSignal },
   ): Promise<ExecResult>
+  /**
+   * Starts such a program and does not wait for its end. `onStdout` gets each piece of its output as it comes (none is kept) and
+   * must not throw. When `signal` is aborted it is killed. Rejects with `code` `ENOENT` (not installed).
+   */
+  start(
+    program: string,
+    args: readonly string[],
+    options?: { onStdout?: (piece: Uint8Array) => void; signal?: AbortSignal },
+  ): Promise<Program>
 }
 
 /** Something that a plugin needs or its driver looked for, as it was found. */

@@ -1,6 +1,6 @@
 /** What a plugin imports, as `patchbay/plugin`. */
 export { Type } from 'typebox'
-export type { DBus, DBusObjects, DBusSignal, Exec, ExecResult, Finding, Served, SignalFilter } from './capabilities.ts'
+export type { DBus, DBusObjects, DBusSignal, Exec, ExecResult, Finding, Program, Served, SignalFilter } from './capabilities.ts'
 export type {
   Call,
   Caller,

@@ -7,12 +7,12 @@ import { createExec } from './exec.ts'
 
 /** What a contract names, and nothing else. `host` is for plugins that come with Patchbay; discovery refuses it to others. */
 export function createCapabilities(
-  { capabilities = {} }: Contract,
+  { capabilities = {}, needs = {} }: Contract,
   parts: { bus: SystemBus; host: HostControl },
 ): Capabilities<Contract> {
   return {
     ...(capabilities.dbus && { dbus: createDBus(parts.bus, capabilities.dbus) }),
-    ...(capabilities.exec && { exec: createExec(capabilities.exec) }),
+    ...(capabilities.exec && { exec: createExec(capabilities.exec, needs) }),
     ...(capabilities.host && { host: parts.host }),
   } as Capabilities<Contract>
 }

@@ -192,11 +192,18 @@ export async function createTestContext<const C extends Contract>(
 
 /** As the host would give them: those that the contract names, and none that the test did not bring. */
 function capabilitiesOf({ capabilities = {} }: Contract, { dbus, exec }: TestContextOptions): Capabilities<Contract> {
-  const programs = capabilities.exec ?? []
+  const named = (program: string) => {
+    if (capabilities.exec?.includes(program)) return
+    throw Object.assign(new Error(`The program ${program} is not named in the contract.`), { code: 'EPERM' })
+  }
   const limited: Exec | undefined = exec && {
     async run(program, ...rest) {
-      if (programs.includes(program)) return exec.run(program, ...rest)
-      throw Object.assign(new Error(`The program ${program} is not named in the contract.`), { code: 'EPERM' })
+      named(program)
+      return exec.run(program, ...rest)
+    },
+    async start(program, ...rest) {
+      named(program)
+      return exec.start(program, ...rest)
     },
   }
   return {

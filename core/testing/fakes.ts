@@ -7,7 +7,9 @@ export type DBusAnswer = readonly unknown[] | Error | ((request: DBusRequest) =>
 export type ExecAnswer =
   | Partial<ExecResult>
   | Error
-  | ((args: readonly string[], options: Parameters<Exec['run']>[2]) => Partial<ExecResult> | Promise<Partial<ExecResult>>)
+  | ((args: readonly string[], options: ExecOptions) => Partial<ExecResult> | Promise<Partial<ExecResult>>)
+/** Those of `run` and `start`; with `onStdout` a test has a started program say something more. */
+export type ExecOptions = NonNullable<Parameters<Exec['run']>[2]> & NonNullable<Parameters<Exec['start']>[2]>
 
 /** What every fake remembers. */
 export interface Remembering<Request> {
@@ -114,23 +116,46 @@ export function fakeDBus(
 
 /**
  * Programs with what a test scripts: `{ 'nvme list': { stdout: '…' }, df: failing({ code: 'ENOENT' }) }`, by the whole command
- * line, or by the program alone for every line that is not there itself. Nothing is started.
+ * line, or by the program alone for every line that is not there itself. Nothing is started. One that `start` was asked for
+ * says its `stdout` and ends if an `exitCode` is scripted, else when it is stopped; `inputs` has what was written to it.
  */
 export function fakeExec(
   programs: Readonly<Record<string, ExecAnswer>>,
-): Exec & Remembering<{ readonly program: string; readonly args: readonly string[] }> {
+): Exec & Remembering<{ readonly program: string; readonly args: readonly string[] }> & { readonly inputs: readonly Buffer[] } {
   const calls: Array<{ program: string; args: readonly string[] }> = []
   const unexpected: string[] = []
+  const inputs: Buffer[] = []
+  const ask = async (program: string, args: readonly string[], options: ExecOptions = {}) => {
+    const line = [program, ...args].join(' ')
+    calls.push({ program, args })
+    const answer = own(programs, line) ?? own(programs, program)
+    if (answer === undefined) throw refuse(unexpected, `"${line}" is not scripted`)
+    if (answer instanceof Error) throw answer
+    return typeof answer === 'function' ? answer(args, options) : answer
+  }
   return {
     calls,
     unexpected,
-    async run(program, args, options) {
-      const line = [program, ...args].join(' ')
-      calls.push({ program, args })
-      const answer = own(programs, line) ?? own(programs, program)
-      if (answer === undefined) throw refuse(unexpected, `"${line}" is not scripted`)
-      if (answer instanceof Error) throw answer
-      return { exitCode: 0, stdout: '', stderr: '', ...(typeof answer === 'function' ? await answer(args, options) : answer) }
+    inputs,
+    run: async (...asked) => ({ exitCode: 0, stdout: '', stderr: '', ...(await ask(...asked)) }),
+    async start(program, args, options = {}) {
+      const { exitCode, stdout, stderr = '' } = await ask(program, args, options)
+      let kill = () => {}
+      const ended = new Promise<Omit<ExecResult, 'stdout'>>((resolve) => {
+        kill = () => resolve({ exitCode: 137, stderr })
+        if (exitCode !== undefined) resolve({ exitCode, stderr })
+      })
+      options.signal?.addEventListener('abort', kill)
+      if (stdout) options.onStdout?.(Buffer.from(stdout))
+      return {
+        ended,
+        write: async (piece) => void inputs.push(Buffer.from(piece)),
+        end: () => undefined,
+        async stop() {
+          kill()
+          await ended
+        },
+      }
     },
   }
 }

@@ -85,6 +85,21 @@ void t.test('the environment is PATH, HOME and a UTF-8 locale: no secret is in i
   t.notMatch(stdout, /planted/)
 })
 
+void t.test('where the contract needs the session of the user, a program is told where that is', async (t) => {
+  const { XDG_RUNTIME_DIR } = process.env
+  t.teardown(() => {
+    if (XDG_RUNTIME_DIR === undefined) delete process.env.XDG_RUNTIME_DIR
+    else process.env.XDG_RUNTIME_DIR = XDG_RUNTIME_DIR
+  })
+  const told = async (needs?: { session: true }) =>
+    /^XDG_RUNTIME_DIR=(.*)$/m.exec((await createExec(['env'], needs).run('env', [])).stdout)?.[1]
+  process.env.XDG_RUNTIME_DIR = '/run/somewhere'
+  t.equal(await told({ session: true }), '/run/somewhere')
+  t.equal(await told(), undefined)
+  process.env.XDG_RUNTIME_DIR = 'no/place'
+  t.equal(await told({ session: true }), `/run/user/${process.getuid?.()}`)
+})
+
 void t.test('PATH is that of the host, absolute directories only, and the usual ones after them', (t) => {
   t.same(searchPath('/opt/bin:.::bin:/usr/bin:/opt/bin'), [
     '/opt/bin',
@@ -208,6 +223,90 @@ void t.test('a run leaves nothing on a signal that lives on', async (t) => {
   await t.rejects(exec.run('no-such-program', [], { signal }), { code: 'ENOENT' })
   while (listeners > 0) await new Promise(setImmediate)
   t.equal(listeners, 0)
+})
+
+/** Starts a script; `said` is its output so far, `says` waits for it. */
+async function begin(t: Test, script: string, signal?: AbortSignal) {
+  let said = ''
+  let check = () => {}
+  const onStdout = (piece: Uint8Array) => {
+    said += Buffer.from(piece).toString()
+    check()
+  }
+  const program = await exec.start('sh', ['-c', script], { onStdout, ...(signal && { signal }) })
+  t.teardown(() => program.stop())
+  const says = (text: string) =>
+    new Promise<void>((resolve) => {
+      check = () => {
+        if (said.includes(text)) resolve()
+      }
+      check()
+    })
+  return { ...program, says, said: () => said }
+}
+
+void t.test('a program that was started says what it says as it comes, and takes input until that is closed', async (t) => {
+  const cat = await begin(t, 'echo ready; cat; echo oops >&2; exit 3')
+  await cat.says('ready\n')
+  await cat.write('one\n')
+  await cat.says('one\n')
+  await cat.write(Buffer.from('two\n'))
+  cat.end()
+  t.same(await cat.ended, { exitCode: 3, stderr: 'oops\n' })
+  t.equal(cat.said(), 'ready\none\ntwo\n')
+  await t.rejects(cat.write('three'), { code: 'EPIPE', message: 'The program sh takes no more input.' })
+  await cat.stop()
+})
+
+void t.test(
+  'a program that was started is killed with all it started: when it is stopped, when its signal is aborted',
+  async (t) => {
+    const abort = new AbortController()
+    for (const end of ['stop', 'abort'] as const) {
+      const { file, pids } = note(t)
+      const program = await begin(t, `sleep 60 & echo $$ $! > ${file}; wait`, abort.signal)
+      const [parent, child] = await pids()
+      if (end === 'stop') await program.stop()
+      else abort.abort()
+      t.same(await program.ended, { exitCode: 137, stderr: '' })
+      await Promise.all([gone(parent), dead(child)])
+    }
+    await t.rejects(exec.start('sh', [], { signal: abort.signal }), { code: 'ABORT_ERR' })
+  },
+)
+
+void t.test('what a started program left running ends with it; what got away does not hold up the news', async (t) => {
+  const { file, pids } = note(t)
+  const left = await begin(t, `sleep 60 & echo $! > ${file}; setsid sleep 20 & echo done`)
+  t.same(await left.ended, { exitCode: 0, stderr: '' })
+  t.equal(left.said(), 'done\n')
+  const [child] = await pids()
+  await dead(child)
+})
+
+void t.test(
+  'a started program that reads nothing is not given without end, and of its complaints the last are kept',
+  async (t) => {
+    const deaf = await begin(t, 'head -c 100000 /dev/zero | tr "\\0" x >&2; echo last >&2; echo ready; sleep 60')
+    await deaf.says('ready')
+    const piece = Buffer.alloc(700_000)
+    // Of what is on its way when it ends nobody knows whether it was read.
+  const first = deaf.write(piece).catch(() => undefined)
+    const waiting = t.rejects(deaf.write(piece), { code: 'EPIPE' })
+    await t.rejects(deaf.write('more'), { code: 'ENOBUFS', message: 'The program sh does not read its input.' })
+    await deaf.stop()
+    await Promise.all([first, waiting])
+    const { stderr } = await deaf.ended
+    t.equal(stderr.length, 8192)
+    t.match(stderr, /^x+last\n$/)
+  },
+)
+
+void t.test('a program that cannot be started is told by a code, and leaves nothing on its signal', async (t) => {
+  await t.rejects(exec.start('no-such-program', []), { code: 'ENOENT', message: 'The program no-such-program is not installed.' })
+  await t.rejects(exec.start('ls', []), { code: 'EPERM' })
+  await t.rejects(exec.start('printf', ['x'.repeat(200_000)]), { code: 'E2BIG' })
+  await t.rejects(exec.start('no-such-program', [], { signal: AbortSignal.abort() }), { code: 'ABORT_ERR' })
 })
 
 void t.test('a process that runs a program ends when the program has: no timer is left', async (t) => {

@@ -121,6 +121,8 @@ void t.test('fakes are asked for what the contract names, and what is not script
   await test.start(plugin)
   t.same(await test.call('lab:ask'), { success: true, said: 'light' })
   await t.rejects(test.context.exec.run('other', []), { code: 'EPERM' })
+  await t.rejects(test.context.exec.start('other', []), { code: 'EPERM' })
+  await (await test.context.exec.start('lamp', ['--say'])).stop()
   const foreign = { service: 'org.example.Other', path: '/', interface: 'org.example.Other', method: 'Get' }
   await t.rejects(test.context.dbus.call(foreign), { message: /does not name the D-Bus service org.example.Other/ })
   await t.rejects(test.context.exec.run('lamp', ['--off']), { message: /not scripted/ })

@@ -107,3 +107,26 @@ void t.test('a fake exec answers by the command line before the program', async 
   t.same(exec.unexpected, ['"candle --light" is not scripted'])
   t.same(exec.calls.at(-1), { program: 'candle', args: ['--light'] })
 })
+
+void t.test('a program that a fake exec starts says what is scripted, takes input, and ends when it is stopped', async (t) => {
+  const said: string[] = []
+  const exec = fakeExec({
+    'lamp --follow': { stdout: 'on\n' },
+    'lamp --once': { exitCode: 3, stderr: 'dark' },
+    torch: failing({ code: 'ENOENT' }),
+  })
+  const lamp = await exec.start('lamp', ['--follow'], { onStdout: (piece) => said.push(String(piece)) })
+  t.same(said, ['on\n'])
+  await lamp.write('bright')
+  lamp.end()
+  t.equal(String(exec.inputs[0]), 'bright')
+  await lamp.stop()
+  t.same(await lamp.ended, { exitCode: 137, stderr: '' })
+  const abort = new AbortController()
+  const other = await exec.start('lamp', ['--follow'], { signal: abort.signal })
+  abort.abort()
+  t.equal((await other.ended).exitCode, 137)
+  t.same(await (await exec.start('lamp', ['--once'])).ended, { exitCode: 3, stderr: 'dark' })
+  await t.rejects(exec.start('torch', []), { code: 'ENOENT' })
+  await t.rejects(exec.start('candle', []), { message: '"candle" is not scripted' })
+})
