@@ -18,6 +18,7 @@ import { pace } from './lifecycle/unit-parts.ts'
 import type { HostControl, HostFacts } from './plugin/host-control.ts'
 import { createCapabilities } from './process/capabilities.ts'
 import { SystemBus } from './process/dbus.ts'
+import { type LaunchRequest, launch } from './process/launch.ts'
 import { Loader } from './process/loader.ts'
 import { createPluginLog } from './process/plugin-log.ts'
 import { Connections } from './wire/connections.ts'
@@ -37,6 +38,8 @@ export interface Options {
   readonly builtinDir: string
   /** The module that `patchbay/plugin` stands for. */
   readonly apiUrl: string
+  /** What runs in a plugin's own process. */
+  readonly child: LaunchRequest['child']
   readonly loginPage: string
   /** How this installation's command line is called, such as `npx patchbay`. */
   readonly commandName: string
@@ -129,6 +132,7 @@ export function compose(options: Options): DependencyContainer {
       loader: new Loader(options.apiUrl),
       development: options.development,
       pace: { ...pace, ...options.pace },
+      remote: { launch, child: options.child, busAddress: options.busAddress },
       capabilities: (contract) => createCapabilities(contract, { bus, host: get(hostControl) }),
       logsFor: (id) => {
         const own = log.child({ plugin: id })

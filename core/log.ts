@@ -1,13 +1,9 @@
 import { Console } from 'node:console'
 import type { Writable } from 'node:stream'
 import { type Logger, pino } from 'pino'
+import { escaped, LineLimit, secretNames } from './log-rules.ts'
 
-/** What bears one of these names is not logged. */
-export const secretNames: ReadonlySet<string> = new Set([
-  ...['token', 'sessionToken', 'initData', 'password', 'pin', 'secret', 'authorization', 'cookie'],
-])
 const redact = [...secretNames].flatMap((key) => [key, `*.${key}`, `*.*.${key}`])
-const lineRate = { burst: 200, perSecond: 50 }
 const consoleText = 1000
 
 /** Makes text from outside harmless on a terminal and in a log line: control and invisible characters become escapes. */
@@ -23,41 +19,6 @@ export function createLog(level: string, output: Writable & { isTTY?: boolean },
     { level, redact: { paths: redact, censor: '[secret]' }, base: null, timestamp: () => `,"time":${Date.now()}` },
     stream,
   )
-}
-
-/** Lets 200 lines pass at once and 50 a second on average. Then none for a second, and `tell` is called with how many that were. */
-export class LineLimit {
-  readonly #tell: (count: number) => void
-  #left = lineRate.burst
-  #at = performance.now()
-  #leftOut = 0
-  #pause: NodeJS.Timeout | undefined
-
-  constructor(tell: (count: number) => void) {
-    this.#tell = tell
-  }
-
-  admits(): boolean {
-    if (this.#pause === undefined) {
-      const now = performance.now()
-      this.#left = Math.min(lineRate.burst, this.#left + ((now - this.#at) / 1000) * lineRate.perSecond)
-      this.#at = now
-      if (this.#left >= 1) {
-        this.#left -= 1
-        return true
-      }
-      this.#pause = setTimeout(() => this.#resume(), 1000).unref()
-    }
-    this.#leftOut += 1
-    return false
-  }
-
-  #resume(): void {
-    const count = this.#leftOut
-    this.#pause = undefined
-    this.#leftOut = 0
-    this.#tell(count)
-  }
 }
 
 /**
@@ -76,12 +37,6 @@ export function captureConsole(log: Logger): () => void {
   const before = { ...console }
   Object.assign(console, { ...new Console({ stdout: stream('info'), stderr: stream('warn'), ignoreErrors: false }) })
   return () => void Object.assign(console, before)
-}
-
-/** JSON itself leaves invisible characters as they are. */
-export function escaped(line: string): string {
-  const shown = (unit: string) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`
-  return line.replace(/[\x7f-\x9f\p{Cf}\u2028\u2029]/gu, (character) => character.split('').map(shown).join(''))
 }
 
 function readable(line: string): string {

@@ -49,6 +49,7 @@ export async function main({ root, commandName, service }: MainOptions): Promise
       log,
       builtinDir: join(dist, 'plugins'),
       apiUrl: pathToFileURL(join(dist, 'plugin.js')).href,
+      child: { file: join(dist, 'child.js') },
       loginPage: readFileSync(join(dist, 'http/login.html'), 'utf8'),
       commandName,
       development: process.env.NODE_ENV === 'development',

@@ -95,6 +95,7 @@ async function bundle(plugins, contracts) {
     cli: 'scripts/cli/main.ts',
     plugin: 'core/plugin/index.ts',
     testing: 'core/testing/index.ts',
+    child: 'core/process/child-main.ts',
   }
   const entryPoints = Object.entries(entries).map(([out, file]) => ({ in: file, out }))
   for (const { folder, directory } of plugins)

@@ -80,7 +80,11 @@ export class Supervisor {
   /** Stops all. Rejects if that takes too long. */
   async stop(): Promise<void> {
     const stopped = Promise.all([...this.#units.values()].map((unit) => unit.remove()))
-    await within(stopped, this.#parts.pace.quitMs, 'some plugins do not stop')
+    try {
+      await within(stopped, this.#parts.pace.quitMs, 'some plugins do not stop')
+    } finally {
+      for (const unit of this.#units.values()) unit.kill()
+    }
   }
 
   /** Finds the plugin whose code an error came out of, and fails it. False if it was none of them. */

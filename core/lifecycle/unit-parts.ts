@@ -3,6 +3,7 @@ import type { Log } from '../plugin/context.ts'
 import type { Contract } from '../plugin/contract.ts'
 import type { PluginStatus } from '../plugin/host-control.ts'
 import type { SystemBus } from '../process/dbus.ts'
+import type { Launch, LaunchRequest } from '../process/launch.ts'
 import type { Loader } from '../process/loader.ts'
 import type { Hub } from '../wire/hub.ts'
 import type { Road } from '../wire/road.ts'
@@ -37,6 +38,12 @@ export interface UnitParts {
   readonly pluginLog: Log
   readonly development: boolean
   readonly pace: typeof pace
+  /** How a plugin gets a process of its own. */
+  readonly remote: {
+    readonly launch: Launch
+    readonly child: LaunchRequest['child']
+    readonly busAddress?: string | undefined
+  }
   readonly capabilities: (contract: Contract) => Capabilities<Contract>
   /** Told of every change of its state. */
   readonly onChange: (status: PluginStatus) => void

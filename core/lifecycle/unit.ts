@@ -1,14 +1,13 @@
 import { isDeepStrictEqual } from 'node:util'
 import type { Finding } from '../plugin/capabilities.ts'
-import type { Needs } from '../plugin/contract.ts'
 import type { PluginStatus } from '../plugin/host-control.ts'
 import { within } from '../process/deadline.ts'
-import { Run } from '../process/run.ts'
+import { Misfit, type ProcessFigures, type Running } from '../process/running.ts'
 import { refuse } from '../wire/errors.ts'
 import { Module, type State } from '../wire/module.ts'
-import { loadValidator, settingsCheck } from '../wire/validate.ts'
+import { createRun } from './create-run.ts'
 import { describeGrant } from './grants.ts'
-import { watchNeeds } from './needs.ts'
+import { NeedsWatch } from './needs-watch.ts'
 import { Patience } from './patience.ts'
 import type { Found } from './read-package.ts'
 import type { UnitParts, Wish } from './unit-parts.ts'
@@ -20,11 +19,8 @@ export class Unit {
   readonly #parts: UnitParts
   /** What clients see of it, whatever its state. */
   #module: Module | undefined
-  #run: Run | undefined
-  /** Those that are watched. */
-  #needs: Needs | undefined
-  #unwatchNeeds: (() => void) | undefined
-  #missing: readonly Finding[] = []
+  #run: Running | undefined
+  readonly #needs: NeedsWatch
   readonly #patience: Patience
   #state: State = 'disabled'
   #reason: string | undefined
@@ -41,6 +37,7 @@ export class Unit {
     this.found = found
     this.#wish = wish
     this.#parts = parts
+    this.#needs = new NeedsWatch(parts.bus, () => void this.converge())
     this.#patience = new Patience(parts.pace.retryMs, () => void this.converge())
   }
 
@@ -56,9 +53,14 @@ export class Unit {
       namespace: this.#wish.namespace,
       runIn: this.#wish.runIn,
       ...(this.#wish.asks.length > 0 && { asks: this.#wish.asks.map(describeGrant) }),
-      ...(this.#parts.loader.isStale(this.found) && { restartPending: true }),
+      ...(this.#isStale && { restartPending: true }),
       since: this.#since,
     }
+  }
+
+  /** Undefined unless a process of its own runs. */
+  figures(): ProcessFigures | undefined {
+    return this.#run?.figures()
   }
 
   /** What the drivers of a plugin that runs find. */
@@ -69,8 +71,11 @@ export class Unit {
   /** New facts: what lies on disk, what the configuration says. Resolves when it has come to rest. */
   update(found: Found, wish: Wish): Promise<void> {
     const areOtherSettings = !isDeepStrictEqual(wish.settings, this.#wish.settings)
-    if (areOtherSettings || found.digest !== this.found.digest) this.#patience.forgive()
-    this.#mustRestart ||= areOtherSettings || wish.namespace !== this.#wish.namespace
+    const isOtherCode = found.digest !== this.found.digest
+    if (areOtherSettings || isOtherCode) this.#patience.forgive()
+    const isElsewhere = wish.namespace !== this.#wish.namespace || wish.runIn !== this.#wish.runIn
+    const isOtherProcess = wish.runIn === 'process' && (isOtherCode || wish.memoryMb !== this.#wish.memoryMb)
+    this.#mustRestart ||= areOtherSettings || isElsewhere || isOtherProcess
     this.found = found
     this.#wish = wish
     return this.converge()
@@ -95,6 +100,11 @@ export class Unit {
     this.#run?.fail(`An exception nobody caught: ${error.message}`)
   }
 
+  /** Ends it without asking; for when nobody can wait any longer. */
+  kill(): void {
+    void this.#run?.clear()
+  }
+
   /** Brings it to the state that fits the facts. */
   converge(): Promise<void> {
     const { log } = this.#parts
@@ -109,14 +119,16 @@ export class Unit {
   mount(): string | undefined {
     const { hub } = this.#parts
     const { contract, problem } = this.found
-    const { namespace } = this.#wish
+    const { namespace, runIn } = this.#wish
     const before = this.#module
     if (this.#run || !contract) return undefined
+    if (before) before.isRemote = runIn === 'process'
     if (!problem && before?.mount === namespace && isDeepStrictEqual(before.contract, contract)) return undefined
     const subscribers = before?.mount === namespace ? [...before.subscribers] : []
     this.#unmount()
     if (problem) return undefined
     const module = new Module(contract, namespace)
+    module.isRemote = runIn === 'process'
     const conflict = hub.add(module)
     if (conflict) return conflict
     this.#module = module
@@ -133,59 +145,31 @@ export class Unit {
     const { problem, contract: { needs = {} } = {} } = this.found
     const { enabled, heldBack } = this.#wish
     const mayRun = enabled && !heldBack && !problem && !this.#isGone
-    if (this.#run && (!mayRun || this.#mustRestart || this.#missing.length > 0)) await this.#stop(this.#run)
+    if (this.#run && (!mayRun || this.#mustRestart || this.#needs.problem)) await this.#stop(this.#run)
     this.#mustRestart = false
-    if (!mayRun) this.#forgetNeeds()
+    if (!mayRun) {
+      this.#needs.forget()
+      this.#patience.forgive()
+    }
     if (this.#isGone) return this.#unmount()
     const conflict = this.mount()
     if (problem ?? conflict) return this.#set('failed', problem ?? conflict)
     if (!enabled || heldBack) return this.#set('disabled', heldBack ?? 'It is not switched on in plugins.json.')
     if (this.#run) return
-    if (!isDeepStrictEqual(needs, this.#needs)) await this.#watchNeeds(needs)
-    if (this.#missing.length > 0) return this.#set('unavailable', this.#missing.map(sentenceOf).join(' '))
+    await this.#needs.watch(needs)
+    if (this.#needs.problem) return this.#set('unavailable', this.#needs.problem)
     if (!this.#patience.mayTry) return
     await this.#start(this.#module as Module)
   }
 
-  /** Resolves when it is known what is missing; later changes come by themselves. */
-  #watchNeeds(needs: Needs): Promise<void> {
-    this.#unwatchNeeds?.()
-    this.#needs = needs
-    return new Promise((resolve) => {
-      this.#unwatchNeeds = watchNeeds(needs, { bus: this.#parts.bus }, (missing) => {
-        this.#missing = missing
-        resolve()
-        void this.converge()
-      })
-    })
-  }
-
-  #forgetNeeds(): void {
-    this.#unwatchNeeds?.()
-    this.#unwatchNeeds = undefined
-    this.#needs = undefined
-    this.#missing = []
-    this.#patience.forgive()
-  }
-
-  /** Its settings with their defaults, or what is wrong with them or with the contract's schemas. */
-  #judge(module: Module): { settings: object; problem?: string } {
-    try {
-      // The tests have compiled the schemas of what comes with Patchbay; not doing it again makes the start quicker.
-      if (!this.found.builtin) module.compile()
-      const { settings, problem } = settingsCheck(module.contract.settings, this.#wish.settings)
-      return { settings, ...(problem && { problem: `Its settings in plugins.json do not fit: ${problem}.` }) }
-    } catch (error) {
-      return { settings: {}, problem: `Its contract has a schema that is none: ${(error as Error).message}.` }
-    }
+  /** Other code than what lies on disk is in this process's memory, and stays there. */
+  get #isStale(): boolean {
+    return this.#wish.runIn === 'host' && this.#parts.loader.isStale(this.found)
   }
 
   async #start(module: Module): Promise<void> {
-    const { hub, loader, pluginLog: log, development, pace } = this.#parts
-    if (loader.isStale(this.found)) return this.#set('failed', 'Its code changed; restart Patchbay to load it.')
-    await loadValidator()
-    const { settings, problem } = this.#judge(module)
-    if (problem) return this.#set('failed', problem)
+    const { pluginLog: log, pace } = this.#parts
+    if (this.#isStale) return this.#set('failed', 'Its code changed; restart Patchbay to load it.')
     this.#set('starting')
     const begun = performance.now()
     const onFail = (reason: string) => {
@@ -193,15 +177,15 @@ export class Unit {
       this.#noteFailure(reason)
       void this.converge()
     }
-    const capabilities = this.#parts.capabilities(module.contract)
-    const run = new Run({ hub, development, module, log, settings, capabilities, onFail })
+    const run = createRun(this.#parts, this.found, this.#wish, module, onFail)
     this.#run = run
     try {
-      await run.start(() => loader.load(this.found), pace.startMs)
+      await run.start(pace.startMs)
     } catch (error) {
-      log.error({ err: error }, 'could not start')
+      if (!(error instanceof Misfit)) log.error({ err: error }, 'could not start')
       await this.#end(run, module)
-      return this.#noteFailure(error instanceof Error ? error.message : String(error))
+      const reason = error instanceof Error ? error.message : String(error)
+      return error instanceof Misfit ? this.#set('failed', reason) : this.#noteFailure(reason)
     }
     this.startMs = performance.now() - begun
     this.tally.starts++
@@ -209,12 +193,13 @@ export class Unit {
     run.goLive()
   }
 
-  async #stop(run: Run): Promise<void> {
+  async #stop(run: Running): Promise<void> {
     if (this.#state === 'running') this.#set('stopping')
     await this.#end(run, this.#module as Module)
   }
 
-  async #end(run: Run, module: Module): Promise<void> {
+  /** When it resolves nothing of the run is left in a process of its own: the next one does not meet it at a device. */
+  async #end(run: Running, module: Module): Promise<void> {
     const { road, log, pace } = this.#parts
     const refusal =
       this.#state === 'stopping' ? refuse('MODULE_UNAVAILABLE', `${module.id} is stopping.`) : refuse('MODULE_FAILED')
@@ -223,7 +208,7 @@ export class Unit {
     await within(ended, pace.stopMs, `it did not stop within ${pace.stopMs / 1000} s`).catch((err: unknown) =>
       log.error({ err }, 'could not stop'),
     )
-    run.clear()
+    await run.clear()
     this.#run = undefined
   }
 
@@ -243,8 +228,4 @@ export class Unit {
     this.#parts.log[state === 'failed' || state === 'quarantined' ? 'warn' : 'info']({ state, reason }, `is ${state}`)
     this.#parts.onChange(this.status)
   }
-}
-
-function sentenceOf({ sentence, mend }: Finding): string {
-  return mend ? `${sentence} Mend it with: ${mend}` : sentence
 }

@@ -1,5 +1,5 @@
 import { types } from 'node:util'
-import { secretNames } from '../log.ts'
+import { secretNames } from '../log-rules.ts'
 
 const most = { text: 2000, key: 100, entries: 100, depth: 6, causes: 3 }
 
@@ -39,12 +39,13 @@ export function errorCopy(error: unknown, room: { left: number }): unknown {
   const stack = field(error, 'stack', room, most.depth)
   if (typeof stack !== 'string') return boundedCopy(error, room)
   const copied = Object.assign(Object.create(null) as Record<string, unknown>, {
-    type: field(error, 'name', room, most.depth),
+    // A copy of an error has no name, but a type.
+    type: field(error, read(error, 'name') === undefined ? 'type' : 'name', room, most.depth),
     message: field(error, 'message', room, most.depth),
     stack,
   })
-  const code = field(error, 'code', room, most.depth)
-  if (typeof code === 'string' || typeof code === 'number') copied.code = code
+  const code = read(error, 'code')
+  if (typeof code === 'string' || typeof code === 'number') copied.code = boundedCopy(code, room)
   for (let cause = error, nth = 0; nth < most.causes; nth++) {
     cause = read(cause, 'cause')
     const text = field(cause, 'stack', room, most.depth)

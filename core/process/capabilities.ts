@@ -8,7 +8,7 @@ import { createExec } from './exec.ts'
 /** What a contract names, and nothing else. `host` is for plugins that come with Patchbay; discovery refuses it to others. */
 export function createCapabilities(
   { capabilities = {}, needs = {} }: Contract,
-  parts: { bus: SystemBus; host: HostControl },
+  parts: { bus: SystemBus; host?: HostControl },
 ): Capabilities<Contract> {
   return {
     ...(capabilities.dbus && { dbus: createDBus(parts.bus, capabilities.dbus) }),

@@ -4,6 +4,7 @@ import { constants } from 'node:os'
 import { isAbsolute } from 'node:path'
 import type { Readable, Writable } from 'node:stream'
 import type { Exec, ExecResult, Program } from '../plugin/capabilities.ts'
+import { mark } from './sweep.ts'
 
 const MAX_UNREAD = 1024 * 1024
 const MAX_STDERR = 8 * 1024
@@ -39,6 +40,8 @@ export function createExec(allowed: readonly string[], { session = false } = {})
       LANG: 'C.UTF-8',
       LC_ALL: 'C.UTF-8',
       ...(session && { XDG_RUNTIME_DIR: sessionDirectory() }),
+      // That of a plugin's own process, by which all that belongs to it is found.
+      ...(process.env[mark] && { [mark]: process.env[mark] }),
     }
     const child = spawn(program, args, { cwd: '/', env, stdio: [stdin, 'pipe', 'pipe'], detached: true })
     child.on('exit', () => killGroup(child.pid))

@@ -28,7 +28,7 @@ export class Loader {
   }
 
   /** The package's default export. Rejects with a sentence. */
-  async load({ entry, digest, builtin }: Found): Promise<Plugin> {
+  async load({ entry, digest, builtin }: Pick<Found, 'entry' | 'digest' | 'builtin'>): Promise<Plugin> {
     if (entry === undefined) throw new Error('it has no entry file')
     if (!builtin) provideApi(this.#apiUrl)
     const known = this.#loaded.get(entry)

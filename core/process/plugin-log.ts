@@ -1,5 +1,5 @@
 import type { Logger } from 'pino'
-import { escaped, LineLimit } from '../log.ts'
+import { escaped, LineLimit } from '../log-rules.ts'
 import type { Log } from '../plugin/context.ts'
 import { boundedCopy, errorCopy, read } from './bounded-copy.ts'
 

@@ -2,7 +2,7 @@ import type { Capabilities, Finding } from '../plugin/capabilities.ts'
 import type { CodedError, Context, Log, Plugin, Target } from '../plugin/context.ts'
 import type { Contract } from '../plugin/contract.ts'
 import { type CoreCode, coreErrors } from '../wire/errors.ts'
-import { type Hub, roomOf } from '../wire/hub.ts'
+import type { Hub } from '../wire/hub.ts'
 import type { Event, Group, Handler, Module, Route } from '../wire/module.ts'
 import { within } from './deadline.ts'
 import { Scope } from './scope.ts'
@@ -10,8 +10,11 @@ import { WhileSubscribed } from './while-subscribed.ts'
 
 type Work = Parameters<Context<Contract>['whileSubscribed']>[0]
 
+/** What a run says to the world: to the hub, or to the host's process. */
+export type Outlet = Pick<Hub, 'publish' | 'publishError' | 'forget' | 'provide' | 'sendSnapshots'>
+
 export interface RunParts {
-  readonly hub: Hub
+  readonly hub: Outlet
   readonly module: Module
   readonly log: Log
   readonly settings: unknown
@@ -105,15 +108,6 @@ export class Run {
     await this.#scope.end()
   }
 
-  /** Takes handlers and values off the module; the next run brings its own. */
-  clear(): void {
-    const { module } = this.#parts
-    for (const group of module.groups.values()) for (const command of group.commands.values()) command.handler = undefined
-    for (const route of module.routes.values()) route.handler = undefined
-    module.providers.clear()
-    module.forget()
-  }
-
   get #isOver(): boolean {
     return this.#scope.signal.aborted
   }
@@ -132,7 +126,7 @@ export class Run {
       namespace: (name: string) => this.#group(name),
       provide: (event: string, value: () => unknown) => {
         this.#event(this.#groupNamed(''), event)
-        if (!this.#isOver) module.providers.set(event, () => this.#guarded(value))
+        if (!this.#isOver) hub.provide(module, event, () => this.#guarded(value))
       },
       whileSubscribed: (work: Work) => void this.#works.push(this.#createWork(work)),
       onSubscribe: (listener: () => void | Promise<void>) => void this.#listeners.push(listener),
@@ -184,7 +178,8 @@ export class Run {
   }
 
   #forget(events: Iterable<string>): void {
-    if (!this.#isOver) this.#parts.module.forget(events)
+    const { hub, module } = this.#parts
+    if (!this.#isOver) hub.forget(module, events)
   }
 
   #publish(group: Group, name: string, payload: unknown, target?: Target): void {
@@ -195,7 +190,7 @@ export class Run {
       throw new Error(`"${name}" is ${target ? 'not ' : ''}an addressed event.`)
     const problem = development ? event.check(payload) : undefined
     if (problem) throw new Error(`"${name}" does not fit its contract: ${problem}`)
-    hub.publish(module, group, name, event, payload, target && roomOf(module, target))
+    hub.publish(module, group, name, event, payload, target)
   }
 
   #createWork(work: Work): WhileSubscribed {

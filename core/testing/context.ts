@@ -6,7 +6,7 @@ import type { CommandName, Contract, EventName, RouteName } from '../plugin/cont
 import { createDBus } from '../process/dbus-capability.ts'
 import { Run } from '../process/run.ts'
 import { acknowledge, failureOf } from '../wire/acknowledge.ts'
-import { Hub } from '../wire/hub.ts'
+import { Hub, roomOf } from '../wire/hub.ts'
 import { type Command, Module } from '../wire/module.ts'
 import { Observers } from '../wire/observers.ts'
 import { loadValidator, settingsCheck, validate } from '../wire/validate.ts'
@@ -68,9 +68,9 @@ class WritingHub extends Hub {
   readonly errors: Array<{ code: string; message: string; details?: unknown }> = []
   readonly waiting = new Set<(published: Published) => void>()
 
-  override publish(...[module, group, event, definition, payload, to]: Parameters<Hub['publish']>): void {
-    super.publish(module, group, event, definition, payload, to)
-    const said = { event, payload, ...(to !== undefined && { to }) }
+  override publish(...[module, group, event, definition, payload, target]: Parameters<Hub['publish']>): void {
+    super.publish(module, group, event, definition, payload, target)
+    const said = { event, payload, ...(target && { to: roomOf(module, target) }) }
     this.published.push(said)
     for (const listener of [...this.waiting]) listener(said)
   }
@@ -154,7 +154,7 @@ export async function createTestContext<const C extends Contract>(
     diagnose: () => run.diagnose(5000),
     async stop() {
       await run.end()
-      run.clear()
+      module.clear()
       const asked = (Object.values(fakes) as Partial<Remembering<unknown>>[]).flatMap(({ unexpected = [] }) => unexpected)
       const releases = log.filter(({ message }) => message === 'a release failed').map(({ fields }) => fields)
       if (asked.length > 0) throw new Error(`The plugin asked what the test did not script:\n${asked.join('\n')}`)

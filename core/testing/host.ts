@@ -46,18 +46,16 @@ export async function startTestHost(options: TestHostOptions = {}): Promise<Test
 
   // The module of the host cannot be switched off.
   const builtins = (await readdir(builtinDir)).filter((id) => id !== 'host')
-  const entries = builtins.map((id): [string, object] => [
+  const { runIn, settings = {} } = options
+  const entry = (id: string, said: { enabled: boolean; grants?: string[] }): [string, object] => [
     id,
-    { enabled: options.builtins?.includes(id) ?? false, ...(options.settings?.[id] && { settings: options.settings[id] }) },
-  ])
+    { ...said, ...(settings[id] && { settings: settings[id] }), ...(runIn && said.enabled && { runIn }) },
+  ]
+  const entries = builtins.map((id) => entry(id, { enabled: options.builtins?.includes(id) ?? false }))
   for (const source of options.plugins ?? []) {
     await copyPackage(source, join(pluginDir, basename(source)))
     const contract = JSON.parse(await readFile(join(source, 'contract.json'), 'utf8')) as Contract
-    const { id } = contract
-    entries.push([
-      id,
-      { enabled: true, grants: asksFor(contract), ...(options.settings?.[id] && { settings: options.settings[id] }) },
-    ])
+    entries.push(entry(contract.id, { enabled: true, grants: asksFor(contract) }))
   }
   await writeConfig('plugins', { plugins: Object.fromEntries(entries) })
   await writeConfig('access', { users, roles: options.roles ?? {} })
@@ -79,6 +77,7 @@ export async function startTestHost(options: TestHostOptions = {}): Promise<Test
     log: createLog('debug', output),
     builtinDir,
     apiUrl: (isBuilt ? here('./plugin.js') : here('../plugin/index.ts')).href,
+    child: { file: isBuilt ? fileURLToPath(here('./child.js')) : fileURLToPath(here('../../dist/child.js')) },
     loginPage: '<!doctype html><title>test</title><script>0</script><style></style>',
     commandName: 'patchbay',
     development: true,

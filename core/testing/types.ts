@@ -6,6 +6,8 @@ export interface TestHostOptions {
   readonly plugins?: readonly string[]
   /** Ids of plugins that come with Patchbay to switch on. `host` always is. */
   readonly builtins?: readonly string[]
+  /** Where the plugins under test run: in a process of their own, as a third party's do by default, or in the host's, which is this one. */
+  readonly runIn?: 'host' | 'process'
   /** `settings` in plugins.json, by plugin id. */
   readonly settings?: Readonly<Record<string, object>>
   /** Content of host.json; the port is a free one. */

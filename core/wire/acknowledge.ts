@@ -23,10 +23,15 @@ const handlerCodes: ReadonlySet<string> = new Set<HandlerCode>([
   'RATE_LIMITED',
 ])
 
-/** Step 7, the good end. Throws if the result is no object, or none that JSON can hold. */
-export function acknowledge(ack: Ack | undefined, result: unknown): void {
+/** Throws if a handler's result cannot be an answer. */
+export function checkResultShape(result: unknown): asserts result is object | null | undefined {
   if (result !== undefined && (typeof result !== 'object' || Array.isArray(result)))
     throw new TypeError('an answer is an object or nothing')
+}
+
+/** Step 7, the good end. Throws if the result is no object, or none that JSON can hold. */
+export function acknowledge(ack: Ack | undefined, result: unknown): void {
+  checkResultShape(result)
   // Success first: after a spread it would make an object that is slow to walk and to encode. And no result says otherwise.
   ack?.(Object.assign({ success: true }, result, { success: true }))
 }

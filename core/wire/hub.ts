@@ -127,8 +127,8 @@ export class Hub {
     }
   }
 
-  /** Publishes one of a module's events to those its contract names, or to `room`. Throws if the payload cannot be sent. */
-  publish(module: Module, group: Group, name: string, event: Event, payload: unknown, room?: string): void {
+  /** Publishes one of a module's events to those its contract names, or to `target`. Throws if the payload cannot be sent. */
+  publish(module: Module, group: Group, name: string, event: Event, payload: unknown, target?: Target): void {
     const { retained = false, to = 'subscribers' } = event.definition
     const delivery = { event: name, payload, retained }
     const namespace = this.#options.io.of(group.namespace)
@@ -138,9 +138,21 @@ export class Hub {
     const { clients, held } =
       to === 'subscribers'
         ? this.deliverer.broadcast(namespace, module.room, delivery)
-        : this.deliverer.broadcast(namespace, room, delivery, (client) => maySubscribe(access(), client, module))
+        : this.deliverer.broadcast(namespace, target && roomOf(module, target), delivery, (client) =>
+            maySubscribe(access(), client, module),
+          )
     observers.delivered(module.id, name, clients, held)
     if (retained) group.retained.set(name, payload)
+  }
+
+  /** The value of a retained event is no longer so. */
+  forget(module: Module, events: Iterable<string>): void {
+    module.forget(events)
+  }
+
+  /** From now on the value of a retained event is made when somebody subscribes. */
+  provide(module: Module, event: string, value: () => unknown): void {
+    module.providers.set(event, value)
   }
 
   /** The `error` channel: a failure that belongs to no command goes to the module's subscribers. */
@@ -153,6 +165,7 @@ export class Hub {
 
   /** Ends subscriptions that are no longer allowed; call it when roles changed. */
   review(client: Client): void {
+    for (const module of this.modules.values()) module.audience?.reviewed?.(client)
     for (const module of [...client.subscriptions]) {
       if (maySubscribe(this.#options.access(), client, module)) continue
       this.unsubscribe(client, module)

@@ -57,6 +57,8 @@ export interface Audience {
   joined(): void
   last(): void
   left(clientId: string): void
+  /** The roles of a client became others. */
+  reviewed?(client: Client): void
 }
 
 const defaults = { rate: { max: 60, windowMs: 10_000 }, timeoutMs: 10_000, inFlight: 16 }
@@ -74,6 +76,8 @@ export class Module {
   /** What makes the value of a retained event when somebody subscribes. */
   readonly providers = new Map<string, () => unknown>()
   audience: Audience | undefined
+  /** Its code runs in a process of its own, which has compiled its schemas and judges what it takes and answers. */
+  isRemote = false
   state: State = 'disabled'
   reason: string | undefined
 
@@ -110,6 +114,14 @@ export class Module {
         retained.delete(event)
         for (const client of this.subscribers) client.waiting.delete(event)
       }
+  }
+
+  /** Takes off what a run brought; the next one brings its own. */
+  clear(): void {
+    for (const { commands } of this.groups.values()) for (const command of commands.values()) command.handler = undefined
+    for (const route of this.routes.values()) route.handler = undefined
+    this.providers.clear()
+    this.forget()
   }
 
   #group(namespace: string, { commands = {}, events = {} }: ContractGroup): Group {

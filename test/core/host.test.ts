@@ -149,7 +149,14 @@ void t.test('what is in the way of a start is a sentence with an exit code, and 
   const { port: taken } = server.address() as { port: number }
   const start = async (port: number, dataDir = join(dir, 'data')) => {
     const config = await Config.open({ configDir: dir, env: { PATCHBAY_PORT: String(port) } })
-    const parts = { botToken: undefined, builtinDir: join(dir, 'none'), apiUrl: 'data:,', loginPage: '', commandName: 'patchbay' }
+    const parts = {
+      botToken: undefined,
+      builtinDir: join(dir, 'none'),
+      apiUrl: 'data:,',
+      child: { file: '' },
+      loginPage: '',
+      commandName: 'patchbay',
+    }
     const host = new Host({ ...parts, config, dataDir, log: createLog('silent', process.stdout), development: false })
     await host.start()
     return host

@@ -1,0 +1,26 @@
+import { LocalRun } from '../process/local-run.ts'
+import { RemoteRun } from '../process/remote-run.ts'
+import type { Running } from '../process/running.ts'
+import type { Module } from '../wire/module.ts'
+import type { Found } from './read-package.ts'
+import type { UnitParts, Wish } from './unit-parts.ts'
+
+/** A run of the package that lies at `found`, in this process or in one of its own. */
+export function createRun(
+  parts: UnitParts,
+  found: Found,
+  { runIn, memoryMb, settings: given }: Wish,
+  module: Module,
+  onFail: (reason: string) => void,
+): Running {
+  const { hub, loader, pluginLog: log, development, pace, remote } = parts
+  const { builtin, dir, id, entry = '' } = found
+  if (runIn === 'host') {
+    const capabilities = parts.capabilities(module.contract)
+    return new LocalRun({ hub, module, log, given, builtin, development, capabilities, load: () => loader.load(found), onFail })
+  }
+  const { launch, child, busAddress } = remote
+  const { contract, mount } = module
+  const order = { contract, mount, entry, builtin, given, development, busAddress, startMs: pace.startMs }
+  return new RemoteRun({ hub, module, log, launch, request: { id, dir, child, memoryMb }, order, onFail })
+}

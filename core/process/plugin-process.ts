@@ -1,0 +1,135 @@
+import { readFileSync } from 'node:fs'
+import type { Log } from '../plugin/context.ts'
+import { Channel, type Message } from './channel.ts'
+import type { Launched } from './launch.ts'
+import { readLines } from './read-lines.ts'
+import type { ProcessFigures } from './running.ts'
+
+/** Milliseconds: without a sign of life it is ended; how often that is looked at. */
+const silenceMs = 5000
+const lookMs = 1000
+const longestLine = 8192
+const heapIsFull = /FATAL ERROR: .*(heap limit|out of memory)/i
+
+export interface PluginProcessParts {
+  readonly launched: Launched
+  readonly memoryMb: number
+  /** The plugin's own. */
+  readonly log: Log
+  onMessage(message: Message): void
+  /** It has ended, for this reason. */
+  onEnd(reason: string): void
+}
+
+/** The process of a plugin: what passes to and fro, what it costs, and whether it lives. */
+export class PluginProcess {
+  readonly #parts: PluginProcessParts
+  readonly #channel: Channel
+  /** Why it was ended, or what it said before. */
+  #reason: string | undefined
+  #loopDelayMs = 0
+  #heardAt = performance.now()
+  #watch: NodeJS.Timeout | undefined
+  /** Resolves when nothing of it is left. */
+  readonly ended: Promise<void>
+
+  constructor(parts: PluginProcessParts) {
+    this.#parts = parts
+    const { launched, onEnd } = parts
+    this.#channel = new Channel(launched.channel, {
+      onMessage: (message) => this.#hear(message),
+      onBroken: (reason) => this.kill(`Its process was ended: ${reason}.`),
+    })
+    for (const stream of launched.output) this.#keepLines(stream)
+    this.ended = launched.ended.then((how) => {
+      clearInterval(this.#watch)
+      launched.channel.destroy()
+      onEnd(this.#reason ?? how)
+    })
+  }
+
+  /** Never throws for what is too much for the other end: that ends it. */
+  send(...message: Message): void {
+    this.#channel.send(message)
+  }
+
+  /** Asks it to end. What is said in the same turn arrives with that: calls are aborted before the work for subscribers ends. */
+  stop(): void {
+    const { channel } = this.#parts.launched
+    channel.cork()
+    this.send('stop')
+    process.nextTick(() => channel.uncork())
+  }
+
+  /** From now on it must give signs of life. */
+  watch(): void {
+    let lookedAt = performance.now()
+    this.#heardAt = lookedAt
+    this.#watch = setInterval(() => {
+      const now = performance.now()
+      // This process itself was away: stopped, or too busy to hear.
+      if (now - lookedAt > 2 * lookMs) this.#heardAt = now
+      lookedAt = now
+      if (now - this.#heardAt > silenceMs) this.kill(`Its process did not answer for ${silenceMs / 1000} s and was ended.`)
+    }, lookMs).unref()
+  }
+
+  /** Ends it at once. The first reason is the one. */
+  kill(reason: string): void {
+    this.#reason ??= reason
+    this.#parts.launched.kill()
+  }
+
+  /** Undefined where the kernel does not tell, or it has ended. */
+  figures(): ProcessFigures | undefined {
+    const { pid } = this.#parts.launched
+    try {
+      // The name of the program, in brackets, may hold anything.
+      const times = readFileSync(`/proc/${pid}/stat`, 'latin1')
+        .replace(/^.*\) /s, '')
+        .split(' ')
+      const { rss, ownMemory } = memoryOf(pid)
+      return {
+        ...(pid !== undefined && { pid }),
+        // In hundredths of a second, to every program of every Linux.
+        cpuS: (Number(times[11]) + Number(times[12])) / 100,
+        rss,
+        ownMemory,
+        loopDelayMs: this.#loopDelayMs,
+        waiting: this.#channel.waiting,
+      }
+    } catch {
+      return undefined
+    }
+  }
+
+  #hear(message: Message): void {
+    this.#heardAt = performance.now()
+    if (message[0] === 'beat') this.#beat(message[1])
+    else this.#parts.onMessage(message)
+  }
+
+  #beat(loopDelayMs: unknown): void {
+    this.#loopDelayMs = typeof loopDelayMs === 'number' ? loopDelayMs : 0
+    const { memoryMb } = this.#parts
+    const ownMemory = this.figures()?.ownMemory ?? 0
+    if (ownMemory > memoryMb * 1024 * 1024) this.kill(tooMuch(memoryMb))
+  }
+
+  #keepLines(stream: Launched['output'][number]): void {
+    const { log, memoryMb } = this.#parts
+    const onLine = (line: string) => {
+      if (heapIsFull.test(line)) this.#reason ??= tooMuch(memoryMb)
+      log.info({}, line)
+    }
+    readLines(stream, { longest: longestLine, onLine, onTooLong: () => log.info({}, '[a line that is too long]') })
+  }
+}
+
+const tooMuch = (memoryMb: number) => `It used more than ${memoryMb} MB of memory and was ended.`
+
+function memoryOf(pid: number | undefined): { rss: number; ownMemory: number } {
+  const status = readFileSync(`/proc/${pid}/status`, 'latin1')
+  const kB = (name: string) => Number(new RegExp(`^${name}:\\s+(\\d+)`, 'm').exec(status)?.[1] ?? 0)
+  return { rss: kB('VmRSS') * 1024, ownMemory: (kB('RssAnon') + kB('RssShmem')) * 1024 }
+}

@@ -1,0 +1,36 @@
+import type { Finding } from '../plugin/capabilities.ts'
+
+/** What a process of its own costs. */
+export interface ProcessFigures {
+  readonly pid?: number
+  /** Seconds, of all its threads, since it started. */
+  readonly cpuS: number
+  /** Bytes: all, and without what it shares with others (the program's own file, mostly). */
+  readonly rss: number
+  readonly ownMemory: number
+  /** Milliseconds that its event loop was late, when it last gave a sign of life. */
+  readonly loopDelayMs: number
+  /** Messages to it that wait. */
+  readonly waiting: number
+}
+
+/** One run of a plugin, wherever its code runs. */
+export interface Running {
+  /** Rejects with a Misfit if trying again is of no use, else with what went wrong. */
+  start(deadlineMs: number): Promise<void>
+  /** The plugin runs: subscribers, also those who came before, set its work going. */
+  goLive(): void
+  /** What its drivers find, if they say it in time. */
+  diagnose(deadlineMs: number): Promise<readonly Finding[]>
+  /** It broke: while it starts, that ends the start. */
+  fail(reason: string): void
+  /** Resolves when everything the plugin owned is released. */
+  end(): Promise<void>
+  /** Takes handlers and values off the module. Resolves when nothing of it runs any more, whether it has ended or not. */
+  clear(): Promise<void>
+  /** Undefined for what runs in the host's process. */
+  figures(): ProcessFigures | undefined
+}
+
+/** The plugin does not fit what is configured, or is none. Only a change of either mends that. */
+export class Misfit extends Error {}

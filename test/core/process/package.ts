@@ -1,0 +1,30 @@
+import { mkdir, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { Test } from 'tap'
+import type { Contract } from '../../../core/plugin/contract.ts'
+import { startTestHost, type TestHost, type TestHostOptions } from '../../../core/testing/host.ts'
+import { temporary } from '../lifecycle/lab.ts'
+
+/** A plugin package whose `start` has this body, with `ctx` in scope and Node's modules to be imported. */
+async function writePackage(dir: string, contract: Contract, body: string, version = '1.0.0'): Promise<string> {
+  const patchbay = { api: 1, contract: './contract.json' }
+  const code = `import { definePlugin } from 'patchbay/plugin'
+import contract from './contract.json' with { type: 'json' }
+export default definePlugin(contract, { async start(ctx) {
+${body}
+} })
+`
+  await mkdir(dir, { recursive: true })
+  await writeFile(join(dir, 'contract.json'), JSON.stringify(contract))
+  await writeFile(join(dir, 'index.js'), code)
+  await writeFile(join(dir, 'package.json'), JSON.stringify({ name: contract.id, version, type: 'module', patchbay }))
+  return dir
+}
+
+/** A host with one such plugin in a process of its own, tried again without delay when it fails. */
+export async function startWith(t: Test, contract: Contract, body: string, options: TestHostOptions = {}): Promise<TestHost> {
+  const dir = await writePackage(join(await temporary(t), contract.id), contract, body)
+  const host = await startTestHost({ runIn: 'process', pace: { retryMs: 5 }, ...options, plugins: [dir] })
+  t.teardown(() => host.stop())
+  return host
+}

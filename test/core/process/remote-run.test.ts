@@ -1,0 +1,51 @@
+import t from 'tap'
+import type { Contract } from '../../../core/plugin/contract.ts'
+import { startWith } from './package.ts'
+
+const text = { type: 'object', properties: { text: { type: 'string' } }, required: ['text'], additionalProperties: false }
+const contract: Contract = {
+  id: 'own',
+  commands: { 'own:say': { payload: text, role: 'viewer' }, 'own:pid': { role: 'viewer' } },
+  events: {
+    'own:said': { payload: { type: 'string' }, retained: true },
+    'own:tick': { payload: { type: 'integer' } },
+  },
+}
+const body = `
+  ctx.publish('own:said', 'nothing yet')
+  ctx.handle('own:pid', () => ({ pid: process.pid }))
+  ctx.handle('own:say', ({ text }) => { ctx.publish('own:said', text); return { text } })
+  ctx.whileSubscribed((watch) => {
+    const timer = setInterval(() => watch.publish('own:tick', 1), 5)
+    return () => clearInterval(timer)
+  })`
+
+void t.test(
+  'a plugin in a process of its own serves its clients, and after kill -9 it is back without their doing',
+  async (t) => {
+    const host = await startWith(t, contract, body)
+    await host.reached('own', 'running')
+    const client = await host.client('viewer')
+    const snapshot = client.next('own:said')
+    await client.ask('module:subscribe', { module: 'own' })
+    t.equal(await snapshot, 'nothing yet')
+    const { pid } = await client.ask('own:pid')
+    t.not(pid, process.pid)
+    const heard: string[] = []
+    client.socket.on('own:said', () => heard.push('event'))
+    const answered = client.ask('own:say', { text: 'hello' }).then((answer) => {
+      heard.push('ack')
+      return answer
+    })
+    t.same(await answered, { success: true, text: 'hello' })
+    t.same(heard, ['event', 'ack'])
+    t.match(await client.ask('own:say', { text: 1 }), { success: false, code: 'INVALID_PAYLOAD', error: /text must be string/ })
+    await client.next('own:tick')
+
+    process.kill(pid as number, 'SIGKILL')
+    t.match(await host.reached('own', 'failed', 'running'), {})
+    await client.next('own:tick')
+    const { pid: next } = await client.ask('own:pid')
+    t.not(next, pid)
+  },
+)
