@@ -21,6 +21,7 @@ import { SystemBus } from './process/dbus.ts'
 import { type LaunchRequest, launch } from './process/launch.ts'
 import { Loader } from './process/loader.ts'
 import { createPluginLog } from './process/plugin-log.ts'
+import { SafeMode } from './safe-mode.ts'
 import { Connections } from './wire/connections.ts'
 import { Door } from './wire/door.ts'
 import { Hub } from './wire/hub.ts'
@@ -122,6 +123,10 @@ export function compose(options: Options): DependencyContainer {
   make(SystemBus, () => new SystemBus(options.busAddress))
   make(Listener, () => new Listener(get(http).server))
   make(Control, () => new Control())
+  make(SafeMode, () => {
+    const { dataDir, commandName } = options
+    return new SafeMode({ dataDir, commandName, log: part('starts') })
+  })
   make(Supervisor, () => {
     const [hub, road, bus] = [get(Hub), get(Road), get(SystemBus)]
     const supervisor: Supervisor = new Supervisor({
@@ -129,6 +134,7 @@ export function compose(options: Options): DependencyContainer {
       road,
       bus,
       observers: get(Observers),
+      safeMode: get(SafeMode),
       loader: new Loader(options.apiUrl),
       development: options.development,
       pace: { ...pace, ...options.pace },
@@ -151,7 +157,7 @@ export function compose(options: Options): DependencyContainer {
     dataDir: options.dataDir,
     hasOwner: get(access)().hasOwner(),
     commandName: options.commandName,
-    running: { instance: get(instance), refusedHosts: get(Guard).refusedHosts },
+    running: { instance: get(instance), refusedHosts: get(Guard).refusedHosts, safeMode: get(SafeMode).sentence },
   })
   make(hostControl, () =>
     createHostControl({

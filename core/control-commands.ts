@@ -26,6 +26,15 @@ function controlCommands({ control, hub, issueLink, observers }: ControlCommandP
     ping: () => ({ pid: process.pid }),
     login: ({ lan }) => issueLink(lan === true),
     plugins: () => ({ plugins: control().plugins() }),
+    async restart({ plugin }) {
+      const find = () =>
+        control()
+          .plugins()
+          .find(({ id }) => id === plugin)
+      if (!find()) throw new Error(`There is no plugin ${JSON.stringify(plugin)}.`)
+      await control().restart(String(plugin))
+      return find() ?? {}
+    },
     sessions: () => ({ sessions: control().sessions() }),
     revoke: ({ session }) => ({ revoked: control().revoke(String(session)) }),
     /** An empty answer if the host module, whose doctor it is, does not run. */

@@ -15,7 +15,8 @@ import { closeHttpServer, createHttpServer } from './http/server.ts'
 import { Discovery } from './lifecycle/discovery.ts'
 import { Supervisor } from './lifecycle/supervisor.ts'
 import type { PluginStatus } from './plugin/host-control.ts'
-import { listenError } from './start-error.ts'
+import { SafeMode } from './safe-mode.ts'
+import { listenError, StartError } from './start-error.ts'
 import { Connections } from './wire/connections.ts'
 import { Door } from './wire/door.ts'
 import { Hub } from './wire/hub.ts'
@@ -26,7 +27,8 @@ interface Part {
   /** Why it stands at this place in the order. */
   readonly reason: string
   start(): unknown
-  stop?(): unknown
+  /** `isDeath`: because of a defect. */
+  stop?(isDeath: boolean): unknown
 }
 
 /** The daemon: its parts, started in order and stopped in reverse. */
@@ -52,6 +54,12 @@ export class Host {
       reason: 'first: whoever holds it is the one daemon here',
       start: () => this.#claimDataDir(),
       stop: () => this.#get(Control).close(),
+    },
+    {
+      name: 'safe mode',
+      reason: 'before anything that may end this process, so that it is known next time',
+      start: () => this.#get(SafeMode).begin(),
+      stop: (isDeath) => isDeath || this.#get(SafeMode).end(),
     },
     {
       name: 'sessions',
@@ -110,7 +118,7 @@ export class Host {
       try {
         await part.start()
       } catch (error) {
-        await this.stop()
+        await this.stop(!(error instanceof StartError))
         throw error
       }
       this.#started.push({ ...part, ms: performance.now() - begun })
@@ -119,11 +127,12 @@ export class Host {
     this.#options.log.info({ url: this.#get(Listener).url }, 'is ready')
   }
 
-  async stop(): Promise<void> {
+  /** `isDeath`: a defect ends it. */
+  async stop(isDeath = false): Promise<void> {
     this.#isReady = false
     for (let part = this.#started.pop(); part; part = this.#started.pop())
       try {
-        await part.stop?.()
+        await part.stop?.(isDeath)
       } catch (error) {
         this.#options.log.error({ err: error }, `${part.name} did not stop`)
       }
@@ -238,7 +247,8 @@ export class Host {
     const supervisor = this.#get(Supervisor)
     const boot = this.#started.map(({ name, reason, ms }) => ({ name, reason, ms: Math.round(ms * 10) / 10 }))
     const [plugins, startMs] = [supervisor.statuses(), supervisor.startTimes()]
-    return { plugins, boot, startMs, configProblems: this.#options.config.problems }
+    const safeMode = this.#get(SafeMode).sentence
+    return { plugins, ...(safeMode && { safeMode }), boot, startMs, configProblems: this.#options.config.problems }
   }
 
   #tellRefusal({ code, data: { reason } }: Refusal, address: string): void {

@@ -72,10 +72,10 @@ function handleProcess(host: Host, log: ReturnType<typeof createLog>, service: S
     service.stopping()
     process.exitCode = exitCode
     setTimeout(() => process.exit(exitCode || 1), stopMs).unref()
-    await host.stop()
+    await host.stop(exitCode !== 0)
     process.exit(exitCode)
   }
-  for (const signal of ['SIGINT', 'SIGTERM'] as const)
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const)
     process.on(signal, () => {
       log.info({ signal }, 'is stopping')
       void stop(0)

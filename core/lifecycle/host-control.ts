@@ -64,7 +64,7 @@ export function createHostControl(parts: HostControlParts): HostControl {
       if (grants && missing.length === 0) await config.update('plugins', ['plugins', id, 'grants'], asksFor(contract))
       return missing.map(describeGrant)
     },
-    restart: async (id) => supervisor.unit(id)?.restart(),
+    restart: (id) => supervisor.restart(id),
     sessions: (userId) => sessions.list(userId).map(info),
     revoke: (id, userId) => sessions.revoke(id, userId),
     contracts: () =>

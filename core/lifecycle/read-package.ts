@@ -79,7 +79,7 @@ function checkManifest({ name, version, type, main = './index.js', patchbay }: J
 }
 
 /** The value of a JSON file; undefined if there is no such file. Neither a link nor a pipe is opened to the end. */
-async function readJson(dir: string, path: string, maxKiB: number): Promise<unknown> {
+export async function readJson(dir: string, path: string, maxKiB: number): Promise<unknown> {
   const { O_RDONLY, O_NOFOLLOW, O_NONBLOCK } = constants
   const file = await open(join(dir, path), O_RDONLY | O_NOFOLLOW | O_NONBLOCK).catch(absent)
   if (file === undefined) return undefined

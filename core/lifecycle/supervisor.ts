@@ -3,6 +3,7 @@ import pluginsSchema from '../../config/schemas/plugins.schema.json' with { type
 import type { Config } from '../config/config.ts'
 import type { PluginStatus } from '../plugin/host-control.ts'
 import { within } from '../process/deadline.ts'
+import type { SafeMode } from '../safe-mode.ts'
 import type { Observers } from '../wire/observers.ts'
 import { lacking, ungranted } from './grants.ts'
 import type { Found } from './read-package.ts'
@@ -15,6 +16,7 @@ export interface SupervisorParts extends Omit<UnitParts, 'log' | 'pluginLog' | '
   /** How the command line is called. */
   readonly commandName: string
   readonly observers: Observers
+  readonly safeMode: Pick<SafeMode, 'heldBack' | 'release'>
 }
 
 const defaultMemoryMb = pluginsSchema.properties.plugins.additionalProperties.properties.memoryMb.default
@@ -77,6 +79,12 @@ export class Supervisor {
     this.#changed()
   }
 
+  /** Stops and starts a plugin, out of quarantine and in safe mode too. Resolves when it has come to rest. */
+  async restart(id: string): Promise<void> {
+    if (this.#parts.safeMode.release(id)) await this.reconcile()
+    else await this.unit(id)?.restart()
+  }
+
   /** Stops all. Rejects if that takes too long. */
   async stop(): Promise<void> {
     const stopped = Promise.all([...this.#units.values()].map((unit) => unit.remove()))
@@ -117,6 +125,7 @@ export class Supervisor {
   #wish({ id, builtin, contract }: Found): Wish {
     const {
       commandName,
+      safeMode,
       config: {
         host,
         plugins: { plugins },
@@ -126,7 +135,7 @@ export class Supervisor {
     // The host's own module is how everything else is switched on.
     const enabled = (entry?.enabled ?? (builtin && !contract?.optIn)) || (builtin && id === 'host')
     const asks = builtin || !contract ? [] : ungranted(contract, entry?.grants ?? [])
-    const heldBack = enabled ? lacking(id, asks, commandName) : undefined
+    const heldBack = enabled && !builtin ? (safeMode.heldBack(id) ?? lacking(id, asks, commandName)) : undefined
     const isOwnPolicy = (contract?.policy ?? 'patchbay') === 'patchbay'
     return {
       enabled,

@@ -110,6 +110,8 @@ export interface HostFacts {
     readonly instance: string
     /** Names that it refused requests for, the latest last: how often, and when last (milliseconds since the epoch). */
     readonly refusedHosts: ReadonlyMap<string, { readonly count: number; readonly at: number }>
+    /** A sentence: why plugins of third parties are off. */
+    readonly safeMode?: string | undefined
   }
 }
 
@@ -208,7 +210,7 @@ export interface HostControl {
   setEnabled(id: string, enabled: boolean): Promise<void>
   /** Records what an owner agreed to, of what the plugin's contract asks for now. Returns what it asks for besides; then nothing is changed. */
   grant(id: string, grants: readonly string[] | undefined): Promise<Ask[]>
-  /** Stops and starts a plugin; also releases it from quarantine. */
+  /** Stops and starts a plugin; also releases it from quarantine, and starts it in safe mode. */
   restart(id: string): Promise<void>
   sessions(userId?: string): SessionInfo[]
   /** Ends a session; with `userId` only if it is that user's. False if there is no such session. */

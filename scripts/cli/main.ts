@@ -33,6 +33,7 @@ const usage = `Usage: patchbay <command>
   login [--lan]                    print a new one-time link (the daemon runs); --lan opens it to private addresses
   doctor [--json]                  what every plugin needs, what is there, and the commands that mend what is not
   plugins [--json]                 every plugin with its state
+  plugins restart <id>             stop and start a plugin, out of quarantine and in safe mode too
   sessions [--json | revoke <id>]  who is logged in; end a session
   access list                      who may enter, and as what
   access add <telegram id> [role]  let somebody in: owner, operator (default), viewer, or a role of access.json

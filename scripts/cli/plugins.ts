@@ -11,6 +11,7 @@ type Row = Pick<PluginStatus, 'id' | 'version' | 'builtin' | 'reason' | 'descrip
 
 /** Lists every plugin with its state, which without a daemon is `disabled`, `failed` or `not running`. */
 export async function plugins(args: string[], installation: Installation): Promise<void> {
+  if (args[0] === 'restart') return (await import('./plugins/restart.ts')).restart(args.slice(1), installation)
   const { values } = parseArgs({ args, options: { json: { type: 'boolean' } } })
   const answer = await askIfRunning({ command: 'plugins' }, installation)
   const rows = answer ? (answer.plugins as Row[]) : await fromDisk(installation)

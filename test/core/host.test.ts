@@ -41,7 +41,12 @@ void t.test('/readyz says when it serves, /plugins shows states, start-up times 
     { state: 'disabled' },
   )
   t.match(overview, {
-    boot: [{ name: 'data directory', reason: /one daemon/, ms: Number }, { name: 'sessions' }, { name: 'http' }],
+    boot: [
+      { name: 'data directory', reason: /one daemon/, ms: Number },
+      { name: 'safe mode' },
+      { name: 'sessions' },
+      { name: 'http' },
+    ],
     startMs: { host: Number },
     configProblems: [],
   })
@@ -180,6 +185,14 @@ void t.test('the command line gets the code for a link over the control socket',
     t.match(await askDaemon(host.dataDir, { command: 'login', lan }), { url: host.url, code: /^[\w-]{43}$/ })
   }
   t.same(await askDaemon(host.dataDir, { command: 'dance' }), { error: 'The daemon does not know this command.' })
+})
+
+void t.test('the command line restarts a plugin', async (t) => {
+  const host = await startLab(t, [{ contract: { id: 'lamp' }, start: () => undefined }])
+  await host.reached('lamp', 'running')
+  t.match(await askDaemon(host.dataDir, { command: 'restart', plugin: 'lamp' }), { id: 'lamp', state: 'running' })
+  t.equal(host.log.filter((line) => /"plugin":"lamp".*"is running"/.test(line)).length, 2)
+  t.same(await askDaemon(host.dataDir, { command: 'restart', plugin: 'nobody' }), { error: 'There is no plugin "nobody".' })
 })
 
 void t.test('whoever started the host hears of every change of a plugin', async (t) => {

@@ -29,6 +29,7 @@ export async function examineHost(facts: HostFacts): Promise<Finding[]> {
       ? [checkListening(config, commandName), checkCertificate(config, facts), checkReach(config, commandName, running)]
       : []),
     refusedHosts(running, commandName),
+    ...(running?.safeMode ? [{ kind: 'start', name: 'safe mode', ok: false, optional: false, sentence: running.safeMode }] : []),
   ]
   return (await Promise.all(checks)).flat()
 }
