@@ -291,7 +291,7 @@ void t.test(
     await deaf.says('ready')
     const piece = Buffer.alloc(700_000)
     // Of what is on its way when it ends nobody knows whether it was read.
-  const first = deaf.write(piece).catch(() => undefined)
+    const first = deaf.write(piece).catch(() => undefined)
     const waiting = t.rejects(deaf.write(piece), { code: 'EPIPE' })
     await t.rejects(deaf.write('more'), { code: 'ENOBUFS', message: 'The program sh does not read its input.' })
     await deaf.stop()
