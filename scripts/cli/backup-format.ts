@@ -6,6 +6,8 @@ export const keptName = 'before-restore'
 /** Lies beside the data until it takes its place. */
 export const stagingPrefix = 'restoring-'
 export const auditPath = 'host/audit'
+/** Where `plugins add` works and keeps what it replaced. */
+export const workshopPath = 'plugins/.patchbay'
 export const configNames: readonly string[] = ['host.json', 'access.json', 'plugins.json']
 /** Who is logged in, by session or by a token for routes. */
 export const loginNames: readonly string[] = ['sessions.json', 'route-tokens.json']
@@ -15,7 +17,6 @@ export const most = {
   manifestBytes: 64 * 1024,
   configBytes: 1024 ** 2,
   depth: 32,
-  padding: 1024 ** 2,
 }
 
 export interface Manifest {

@@ -7,7 +7,7 @@ import { pipeline } from 'node:stream/promises'
 import { parseArgs } from 'node:util'
 import { Header, Pack, ReadEntry } from 'tar'
 import { resolvePaths } from '../../core/config/paths.ts'
-import { auditPath, configNames, format, isKept, type Manifest, manifestName } from './backup-format.ts'
+import { auditPath, configNames, format, isKept, type Manifest, manifestName, workshopPath } from './backup-format.ts'
 import type { Installation } from './main.ts'
 
 /** Saves configuration and data to one .tar.gz (0600), whole or not at all; `-` is standard output. A daemon may run meanwhile. */
@@ -57,7 +57,7 @@ async function filesBelow(dataDir: string, withAudit: boolean, leftOut: string[]
     })
     for (const entry of entries.sort((a, b) => (a.name < b.name ? -1 : 1))) {
       const path = join(below, entry.name)
-      if ((below === '' && !isKept(entry.name)) || (path === auditPath && !withAudit)) continue
+      if ((below === '' && !isKept(entry.name)) || (path === auditPath && !withAudit) || path === workshopPath) continue
       if (entry.isDirectory()) await visit(path)
       else if (entry.isFile()) found.push({ path: join(dataDir, path), name: `data/${path}` })
       else leftOut.push(`Left out: ${join(dataDir, path)}, which is a link or no file.`)
@@ -84,7 +84,7 @@ function add(pack: Pack, path: string, stats: { size: number; mode: number; mtim
 }
 
 /** False if there is no such file (any more). Its length is the one it has now, whatever is written meanwhile. */
-async function addFile(pack: Pack, { path, name }: Source): Promise<boolean> {
+export async function addFile(pack: Pack, { path, name }: Source): Promise<boolean> {
   const flags = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK
   const handle = await open(path, flags).catch((error: NodeJS.ErrnoException) => {
     if (error.code === 'ENOENT') return undefined

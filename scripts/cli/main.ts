@@ -32,7 +32,11 @@ const usage = `Usage: patchbay <command>
   start [--print-link]             run the daemon in the foreground
   login [--lan]                    print a new one-time link (the daemon runs); --lan opens it to private addresses
   doctor [--json]                  what every plugin needs, what is there, and the commands that mend what is not
-  plugins [--json]                 every plugin with its state
+  plugins [list] [--json]          every plugin with its state
+  plugins add <name|file|folder>   put a plugin there, switched off: of npm's registry, a .tgz, or a folder such as ./lamp
+  plugins enable|disable <id>      see what it asks for, and switch it on; switch it off
+  plugins update [<id>...]         newer versions of what came from npm; plugins rollback <id> puts the one before back
+  plugins remove <id> [--data]     take it away; with --data also what it kept
   plugins restart <id>             stop and start a plugin, out of quarantine and in safe mode too
   sessions [--json | revoke <id>]  who is logged in; end a session
   access list                      who may enter, and as what

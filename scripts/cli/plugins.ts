@@ -1,35 +1,29 @@
-import { parseArgs } from 'node:util'
-import type { PluginStatus } from '../../core/plugin/host-control.ts'
-import { askIfRunning } from './ask.ts'
 import type { Installation } from './main.ts'
-import { table } from './table.ts'
-import { readDisk } from './without-daemon.ts'
 
-type Row = Pick<PluginStatus, 'id' | 'version' | 'builtin' | 'reason' | 'description' | 'restartPending'> & {
-  readonly state: string
+type Action = (args: string[], installation: Installation) => Promise<void>
+
+const actions: Readonly<Record<string, () => Promise<Action>>> = {
+  list: async () => (await import('./plugins/list.ts')).list,
+  add: async () => (await import('./plugins/add.ts')).add,
+  update: async () => (await import('./plugins/update.ts')).update,
+  rollback: async () => (await import('./plugins/update.ts')).rollback,
+  remove: async () => (await import('./plugins/remove.ts')).remove,
+  enable: async () => (await import('./plugins/enable.ts')).enable,
+  disable: async () => (await import('./plugins/enable.ts')).disable,
+  restart: async () => (await import('./plugins/restart.ts')).restart,
 }
 
-/** Lists every plugin with its state, which without a daemon is `disabled`, `failed` or `not running`. */
+/** Plugins: which there are; put there, taken away, switched on and off. No code of a plugin runs in here. */
 export async function plugins(args: string[], installation: Installation): Promise<void> {
-  if (args[0] === 'restart') return (await import('./plugins/restart.ts')).restart(args.slice(1), installation)
-  const { values } = parseArgs({ args, options: { json: { type: 'boolean' } } })
-  const answer = await askIfRunning({ command: 'plugins' }, installation)
-  const rows = answer ? (answer.plugins as Row[]) : await fromDisk(installation)
-  if (values.json) return void process.stdout.write(`${JSON.stringify(rows, undefined, 2)}\n`)
-  const lines = rows.map(({ id, state, version, builtin, reason, description = '', restartPending }) => {
-    const pending = restartPending ? ' Its code changed; a restart of Patchbay loads it.' : ''
-    return [id, state, builtin ? 'Patchbay' : version, `${reason ?? description}${pending}`]
-  })
-  process.stdout.write(table([['PLUGIN', 'STATE', 'VERSION', 'WHAT IT IS, OR WHY IT DOES NOT RUN'], ...lines]))
-  if (!answer) process.stdout.write(`\nNo daemon runs. Start it: ${installation.commandName} start\n`)
+  const [name = 'list', ...rest] = args
+  if (name.startsWith('-')) return (await import('./plugins/list.ts')).list(args, installation)
+  const load = Object.hasOwn(actions, name) ? actions[name] : undefined
+  if (!load) throw usage('[list] | add | update | rollback | remove | enable | disable | restart', installation)
+  await (await load())(rest, installation)
 }
 
-async function fromDisk(installation: Installation): Promise<Row[]> {
-  const { found, isEnabled } = await readDisk(installation)
-  const rows = found.map((each) => {
-    const { id, version, builtin, description, problem } = each
-    const state = problem ? 'failed' : isEnabled(each) ? 'not running' : 'disabled'
-    return { id, state, version, builtin, ...(description && { description }), ...(problem && { reason: problem }) }
-  })
-  return rows.sort((one, other) => one.id.localeCompare(other.id))
+/** How it is called, as an error. */
+export function usage(text: string, { commandName }: Installation): Error {
+  process.exitCode = 2
+  return new Error(`Usage: ${commandName} plugins ${text}`)
 }

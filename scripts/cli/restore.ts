@@ -1,5 +1,5 @@
 import { createWriteStream } from 'node:fs'
-import { type FileHandle, mkdir, mkdtemp, open, rm, stat } from 'node:fs/promises'
+import { type FileHandle, mkdir, mkdtemp, open, rm } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { pipeline } from 'node:stream/promises'
 import { parseArgs } from 'node:util'
@@ -9,6 +9,7 @@ import { ConfigError } from '../../core/config/problem.ts'
 import { Control } from '../../core/http/control.ts'
 import { printable } from '../../core/log.ts'
 import { keptName, loginNames, type Manifest, most, stagingPrefix } from './backup-format.ts'
+import { becomeOwnerOf } from './become.ts'
 import type { Installation } from './main.ts'
 import { swap } from './swap.ts'
 import { judge, unpack } from './unpack.ts'
@@ -64,15 +65,6 @@ function say(
     `Restored from a backup of ${printable(host)}, ${printable(time)}, Patchbay ${printable(version)}: ${configDir} and ${dataDir}.\n${logins}\n` +
       `What was here before lies in ${join(dataDir, kept)}; remove it when all is well.\n`,
   )
-}
-
-/** Whoever owns the data owns what is restored; and root, who can do more, does not write in a directory that somebody else can change. */
-async function becomeOwnerOf(directory: string): Promise<void> {
-  if (process.geteuid?.() !== 0) return
-  const { uid, gid } = await stat(directory)
-  if (uid === 0) return
-  process.setegid?.(gid)
-  process.seteuid?.(uid)
 }
 
 async function openArchive(path: string): Promise<FileHandle> {

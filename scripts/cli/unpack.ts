@@ -1,7 +1,6 @@
-import { createReadStream } from 'node:fs'
-import { createGunzip } from 'node:zlib'
 import { extract, Parser, type ReadEntry } from 'tar'
 import { configNames, format, isKept, type Manifest, manifestName, most } from './backup-format.ts'
+import { feed, type Reading } from './feed.ts'
 
 /** Reads a backup to its end without writing anything. Rejects with a sentence if anything in it is not as `backup` makes it. */
 export async function judge(archive: string): Promise<Manifest> {
@@ -18,7 +17,11 @@ export async function judge(archive: string): Promise<Manifest> {
     if (entry.path === manifestName && !problem) entry.on('data', (chunk) => (text += String(chunk)))
     else entry.resume()
   }
-  await feed(archive, new Parser({ strict: true, onReadEntry: look }), () => problem)
+  await feed(
+    archive,
+    new Parser({ strict: true, onReadEntry: look }),
+    reading(() => problem),
+  )
   return manifestOf(text)
 }
 
@@ -34,59 +37,19 @@ export async function unpack(archive: string, directory: string): Promise<void> 
     Object.assign(entry, { mode: 0o600 | (mode & 0o100) })
     return problem === ''
   }
-  await feed(archive, extract({ cwd: directory, strict: true, filter, dmode: 0o700, preserveOwner: false }), () => problem)
+  await feed(
+    archive,
+    extract({ cwd: directory, strict: true, filter, dmode: 0o700, preserveOwner: false }),
+    reading(() => problem),
+  )
 }
 
-interface Sink {
-  write(chunk: Buffer): boolean
-  end(): unknown
-  on(event: 'end' | 'eof' | 'error', listener: (error: Error) => void): unknown
-  once(event: 'drain', listener: () => void): unknown
-}
-
-async function feed(archive: string, sink: Sink, problem: () => string): Promise<void> {
-  let [bytes, failure] = [0, undefined as Error | undefined]
-  // What comes after the end is padding. The parser would keep all of it.
-  let [isOver, past] = [false, 0]
-  const ended = new Promise<void>((resolve) => {
-    sink.on('eof', () => {
-      isOver = true
-    })
-    sink.on('end', () => resolve())
-    sink.on('error', (error) => {
-      failure ??= error
-      resolve()
-    })
-  })
-  const check = () => {
-    if (problem()) throw notOurs(problem())
-    if (failure) throw notOurs(failure.message)
-  }
-  const input = createReadStream(archive)
-  const plain = input.pipe(createGunzip())
-  input.on('error', (error) => plain.destroy(error))
-  try {
-    for await (const chunk of plain as AsyncIterable<Buffer>) {
-      bytes += chunk.length
-      // Names and padding count here too.
-      if (bytes > most.bytes * 1.5) throw notOurs('it holds more than 1 GiB')
-      if (isOver) past += chunk.length
-      if (past > most.padding) throw notOurs('it goes on after its end')
-      if (isOver) continue
-      const drained = sink.write(chunk) || new Promise<void>((resolve) => sink.once('drain', resolve))
-      await Promise.race([drained, ended])
-      check()
-    }
-    sink.end()
-    await ended
-    check()
-  } catch (error) {
-    const { code, message } = error as NodeJS.ErrnoException
-    throw code?.startsWith('Z_') ? notOurs(message) : error
-  } finally {
-    input.destroy()
-  }
-}
+/** Names and padding count beside the files. */
+const reading = (problem: () => string): Reading => ({
+  most: { bytes: most.bytes * 1.5, said: '1 GiB' },
+  problem,
+  refuse: notOurs,
+})
 
 /** Why this entry cannot be one of a backup; empty if it can. */
 function faultOf({ path, type, size }: ReadEntry, names: ReadonlySet<string>): string {
