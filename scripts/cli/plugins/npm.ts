@@ -89,8 +89,8 @@ export class Npm {
     }
     const deadline = setTimeout(stop, deadlineMs, 'It takes longer than 15 minutes.')
     // A package may unpack to any size while npm looks into it.
-    const look = setInterval(async () => {
-      if ((await sizeOf(this.dir)) > most.disk) stop('What it fetches is too large.')
+    const look = setInterval(() => {
+      void sizeOf(this.dir).then((bytes) => bytes > most.disk && stop('What it fetches is too large.'))
     }, lookMs)
     child.stderr.setEncoding('utf8').on('data', (text: string) => {
       said = (said + text).slice(-most.stderr)
