@@ -199,7 +199,7 @@ void t.test('an archive that is not as backup makes it changes nothing', async (
     ['a manifest that is no JSON', [{ path: 'patchbay-backup.json', text: '{' }], /is no JSON/],
     ['a manifest without a format', [manifest({ format: '1' })], /names no format/],
     ['a large manifest', [manifest({ host: 'x'.repeat(1e5) })], /is too large/],
-    ['nothing', [], /Unrecognized archive format/],
+    ['nothing', [], /it is no tar archive/],
     [
       'a wrong configuration',
       [manifest(), good, { path: 'config/access.json', text: '{ "user": {} }' }],
