@@ -126,7 +126,9 @@ void t.test('a daemon that has an owner prints no link', async (t) => {
 
 void t.test('the bot token is in no child process and not in the log', async (t) => {
   const place = await Place.create(t, {
-    plugins: { plugins: { parent: { enabled: true }, system: { enabled: false }, storage: { enabled: false } } },
+    plugins: {
+      plugins: { parent: { enabled: true, grants: ['exec:lab-sleep'] }, system: { enabled: false }, storage: { enabled: false } },
+    },
     host: { log: { level: 'trace' } },
   })
   const bin = join(place.dir, 'bin')
