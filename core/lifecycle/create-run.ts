@@ -1,3 +1,6 @@
+import type { AllCapabilities, Capabilities } from '../plugin/capabilities.ts'
+import type { Contract } from '../plugin/contract.ts'
+import { tieCapability } from '../process/attribution.ts'
 import { LocalRun } from '../process/local-run.ts'
 import { RemoteRun } from '../process/remote-run.ts'
 import type { Running } from '../process/running.ts'
@@ -16,8 +19,11 @@ export function createRun(
   const { hub, loader, pluginLog: log, development, pace, remote } = parts
   const { builtin, dir, id, entry = '' } = found
   if (runIn === 'host') {
-    const capabilities = parts.capabilities(module.contract)
-    return new LocalRun({ hub, module, log, given, builtin, development, capabilities, load: () => loader.load(found), onFail })
+    const { dbus, host, ...own } = parts.capabilities(module.contract) as Partial<AllCapabilities>
+    const shared = { ...(dbus && { dbus: tieCapability(dir, dbus) }), ...(host && { host: tieCapability(dir, host) }) }
+    const capabilities = { ...own, ...shared } as Capabilities<Contract>
+    const load = () => loader.load(found)
+    return new LocalRun({ hub, module, log, given, builtin, owner: dir, development, capabilities, load, onFail })
   }
   const { launch, child, busAddress } = remote
   const { contract, mount } = module

@@ -2,6 +2,8 @@ import { pathToFileURL } from 'node:url'
 import pluginsSchema from '../../config/schemas/plugins.schema.json' with { type: 'json' }
 import type { Config } from '../config/config.ts'
 import type { PluginStatus } from '../plugin/host-control.ts'
+import { currentOwner } from '../process/attribution.ts'
+import { read } from '../process/bounded-copy.ts'
 import { within } from '../process/deadline.ts'
 import type { SafeMode } from '../safe-mode.ts'
 import type { Observers } from '../wire/observers.ts'
@@ -95,20 +97,25 @@ export class Supervisor {
     }
   }
 
-  /** Finds the plugin whose code an error came out of, and fails it. False if it was none of them. */
+  /** Finds the plugin whose code an exception came out of, and fails it. False if it was none of them. */
   blame(error: unknown): boolean {
-    if (!(error instanceof Error)) return false
-    const { stack = '' } = error
+    const unit = this.#inStack(error) ?? this.#units.get(currentOwner() ?? '')
+    unit?.fail(error)
+    return unit !== undefined
+  }
+
+  /** The stack knows best; but a text has none, and Node's own errors show no plugin in theirs. */
+  #inStack(error: unknown): Unit | undefined {
+    const stack = read(error, 'stack')
     // The message is left out: text from outside may name any path.
-    const frames = stack.slice(stack.indexOf('\n    at '))
+    const frames = typeof stack === 'string' ? stack.slice(stack.indexOf('\n    at ')) : ''
     const places = [...this.#units.values()].map((unit) => {
       const { dir } = unit.found
       const at = [`${pathToFileURL(dir).href}/`, `${dir}/`].map((place) => frames.indexOf(place)).filter((index) => index >= 0)
       return { unit, at: Math.min(...at) }
     })
     const [nearest] = places.filter(({ at }) => at < Infinity).sort((one, other) => one.at - other.at)
-    nearest?.unit.fail(error)
-    return nearest !== undefined
+    return nearest?.unit
   }
 
   #create(found: Found): void {

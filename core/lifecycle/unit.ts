@@ -1,6 +1,7 @@
 import { isDeepStrictEqual } from 'node:util'
 import type { Finding } from '../plugin/capabilities.ts'
 import type { PluginStatus } from '../plugin/host-control.ts'
+import { read } from '../process/bounded-copy.ts'
 import { within } from '../process/deadline.ts'
 import { Misfit, type ProcessFigures, type Running } from '../process/running.ts'
 import { refuse } from '../wire/errors.ts'
@@ -9,6 +10,7 @@ import { createRun } from './create-run.ts'
 import { describeGrant } from './grants.ts'
 import { NeedsWatch } from './needs-watch.ts'
 import { Patience } from './patience.ts'
+import { clip } from './problem.ts'
 import type { Found } from './read-package.ts'
 import type { UnitParts, Wish } from './unit-parts.ts'
 
@@ -95,9 +97,11 @@ export class Unit {
   }
 
   /** An exception came out of its code that nobody caught. */
-  fail(error: Error): void {
+  fail(error: unknown): void {
     this.#parts.pluginLog.error({ err: error }, 'an exception nobody caught')
-    this.#run?.fail(`An exception nobody caught: ${error.message}`)
+    const said = read(error, 'message') ?? error
+    const text = typeof said === 'string' ? said : `no Error, but of type ${typeof said}`
+    this.#run?.fail(`An exception nobody caught: ${clip(text)}`)
   }
 
   /** Ends it without asking; for when nobody can wait any longer. */

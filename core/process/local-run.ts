@@ -1,5 +1,6 @@
 import type { Finding } from '../plugin/capabilities.ts'
 import type { Plugin } from '../plugin/context.ts'
+import { runAs, tieModule } from './attribution.ts'
 import { judge } from './judge.ts'
 import { Run, type RunParts } from './run.ts'
 import type { Running } from './running.ts'
@@ -8,6 +9,8 @@ export interface LocalRunParts extends Omit<RunParts, 'settings'> {
   /** As in plugins.json. */
   readonly given: object
   readonly builtin: boolean
+  /** Whose an exception is that nobody caught. */
+  readonly owner: string
   readonly load: () => Promise<Plugin>
 }
 
@@ -21,18 +24,21 @@ export class LocalRun implements Running {
   }
 
   async start(deadlineMs: number): Promise<void> {
-    const { given, load, ...parts } = this.#parts
+    const { given, load, owner, ...parts } = this.#parts
     const settings = await judge(parts.module, given, parts)
-    this.#run = new Run({ ...parts, settings })
-    await this.#run.start(load, deadlineMs)
+    const run = new Run({ ...parts, settings })
+    this.#run = run
+    await runAs(owner, () => run.start(load, deadlineMs))
   }
 
   goLive(): void {
-    this.#run?.goLive()
+    const { owner, module } = this.#parts
+    runAs(owner, () => this.#run?.goLive())
+    tieModule(owner, module)
   }
 
   async diagnose(deadlineMs: number): Promise<readonly Finding[]> {
-    return (await this.#run?.diagnose(deadlineMs)) ?? []
+    return (await runAs(this.#parts.owner, async () => this.#run?.diagnose(deadlineMs))) ?? []
   }
 
   fail(reason: string): void {
@@ -40,7 +46,7 @@ export class LocalRun implements Running {
   }
 
   async end(): Promise<void> {
-    await this.#run?.end()
+    await runAs(this.#parts.owner, async () => this.#run?.end())
   }
 
   async clear(): Promise<void> {

@@ -1,3 +1,4 @@
+import { AsyncLocalStorage } from 'node:async_hooks'
 import type { Caller, Call as CallView } from '../plugin/context.ts'
 import type { Client } from './client.ts'
 import { type CommandError, refuse } from './errors.ts'
@@ -98,7 +99,8 @@ export class View implements CallView {
   }
 
   get afterAck() {
-    return (work: Work) => void this.#call.after.push(work)
+    // Done on the host's side, it is still the plugin's: exceptions that nobody catches are traced by this.
+    return (work: Work) => void this.#call.after.push(AsyncLocalStorage.bind(work))
   }
 
   get suspendDeadline() {

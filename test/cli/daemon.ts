@@ -147,6 +147,7 @@ interface Row {
   readonly id: string
   readonly state: string
   readonly reason?: string
+  readonly since: number
 }
 
 /** Resolves with a plugin's row on `host:plugins` as soon as it is in this state. */

@@ -7,28 +7,41 @@ import { botToken, dist, Place, Program, reached, source } from '../cli/daemon.t
 const viewer = { role: 'viewer' }
 
 void t.test('an exception in a plugin fails that plugin alone', async (t) => {
-  const place = await Place.create(t, { plugins: { plugins: { ticker: { enabled: true }, rejecter: { enabled: true } } } })
-  const bomb = (id: string, code: string) =>
-    place.addPlugin(id, { commands: { [`${id}:go`]: viewer } }, `ctx.handle('${id}:go', () => void ${code})`)
-  await bomb('ticker', "setTimeout(() => { throw new Error('tick') }, 1)")
-  await bomb('rejecter', "Promise.reject(new Error('tock'))")
+  const bombs = {
+    timer: ["setTimeout(() => { throw new Error('tick') }, 1)", 'tick'],
+    promise: ["Promise.reject(new Error('tock'))", 'tock'],
+    text: ["setTimeout(() => { throw 'a text' }, 1)", 'a text'],
+    nothing: ['Promise.reject()', 'no Error, but of type undefined'],
+    // Node's own error, in which no line of the plugin's is to be seen.
+    socket: ["import('node:net').then(({ connect }) => connect('/nowhere'))", 'connect ENOENT /nowhere'],
+    trap: [
+      'setTimeout(() => { throw { get stack() { throw 1 }, get message() { throw 2 } } }, 1)',
+      'no Error, but of type symbol',
+    ],
+  }
+  const entry = [...Object.keys(bombs), 'bystander'].map((id) => [id, { enabled: true, runIn: 'host' }])
+  const place = await Place.create(t, { plugins: { plugins: Object.fromEntries(entry) } })
+  for (const [id, [code]] of Object.entries(bombs))
+    await place.addPlugin(id, { commands: { [`${id}:go`]: viewer } }, `ctx.handle('${id}:go', () => void ${code})`)
+  await place.addPlugin('bystander', {}, '')
   const daemon = await place.start()
   const client = await daemon.client()
-  for (const [id, message] of [
-    ['ticker', 'tick'],
-    ['rejecter', 'tock'],
-  ] as const) {
+  const { since } = await reached(client, 'bystander', 'running')
+  for (const [id, [, message]] of Object.entries(bombs)) {
     await reached(client, id, 'running')
     await client.ask(`${id}:go`)
     t.match(await reached(client, id, 'failed'), { reason: `An exception nobody caught: ${message}` })
+    await reached(client, id, 'running')
   }
-  await reached(client, 'ticker', 'running')
+  t.equal((await reached(client, 'bystander', 'running')).since, since)
   t.ok(client.socket.connected)
 })
 
 void t.test("an exception that is nobody's ends it with 70, and the sessions are saved", async (t) => {
-  const place = await Place.create(t, { plugins: { plugins: { stranger: { enabled: true } } } }, source)
-  const code = "ctx.handle('stranger:go', () => void setTimeout(() => { throw 'a text' }, 1))"
+  const place = await Place.create(t, { plugins: { plugins: { stranger: { enabled: true, runIn: 'host' } } } }, source)
+  // The host was the first to listen to this signal: neither a stack nor a context tells whose exception it is.
+  const code =
+    "process.on('SIGUSR1', () => { throw 'a text' }); ctx.handle('stranger:go', () => process.kill(process.pid, 'SIGUSR1'))"
   await place.addPlugin('stranger', { commands: { 'stranger:go': viewer } }, code)
   const daemon = await place.start()
   const client = await daemon.client()

@@ -6,7 +6,9 @@ import t, { type Test } from 'tap'
 import { SafeMode } from '../../core/safe-mode.ts'
 import { Place, reached } from '../cli/daemon.ts'
 
-const on = { plugins: { plugins: { lamp: { enabled: true }, system: { enabled: false }, storage: { enabled: false } } } }
+const on = {
+  plugins: { plugins: { lamp: { enabled: true, runIn: 'host' }, system: { enabled: false }, storage: { enabled: false } } },
+}
 
 /** A place with a third party's plugin that is switched on, whose command `lamp:break` ends the host. */
 async function withLamp(t: Test): Promise<Place> {
