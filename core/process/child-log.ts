@@ -14,9 +14,13 @@ export function createChildLog(send: (level: keyof Log, fields: unknown, message
   return Object.freeze({ debug: write('debug'), info: write('info'), warn: write('warn'), error: write('error') })
 }
 
-/** Something thrown, for the host to judge. */
-export function thrownCopy(error: unknown): object {
-  const { message = String(error), stack, code } = (errorCopy(error, { left: most.error }) ?? {}) as Record<string, unknown>
+/** Something thrown, for the host to judge. Throws for details that JSON cannot hold. */
+export function thrownCopy(error: unknown): { readonly message: string } {
+  const copied = errorCopy(error, { left: most.error })
+  const { message, stack, code } = Object(copied) as Record<string, unknown>
   const [details, retryAfter] = [read(error, 'details'), read(error, 'retryAfter')]
-  return { message, stack, code, retryAfter, details: details && (JSON.parse(JSON.stringify(details)) as unknown) }
+  return {
+    message: typeof message === 'string' ? message : JSON.stringify(copied),
+    ...{ stack, code, retryAfter, details: details && (JSON.parse(JSON.stringify(details)) as unknown) },
+  }
 }

@@ -75,8 +75,7 @@ export class Child {
   /** An exception came out of the plugin's code that nobody caught. */
   fail(error: unknown): void {
     this.#log.error({ err: error }, 'an exception nobody caught')
-    const { message } = thrownCopy(error) as { message: unknown }
-    this.#send('fail', `An exception nobody caught: ${String(message)}`)
+    this.#send('fail', `An exception nobody caught: ${thrownCopy(error).message}`)
   }
 
   #send(...message: Message): void {
@@ -142,7 +141,7 @@ export class Child {
       await this.#run.start(() => this.#loader.load({ entry, builtin }), startMs)
       this.#send('started')
     } catch (error) {
-      const { message } = thrownCopy(error) as { message: unknown }
+      const { message } = thrownCopy(error)
       this.#log.error({ err: error }, 'could not start')
       this.#send(error instanceof Misfit ? 'misfit' : 'fail', message)
     }

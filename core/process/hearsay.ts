@@ -24,8 +24,11 @@ export function level(value: unknown): keyof Log {
   return value
 }
 
-export function names(value: unknown): string[] {
-  must(Array.isArray(value) && value.every((name) => typeof name === 'string'), 'no list of names')
+/** Of events of its contract. */
+export function names({ groups }: Module, value: unknown): string[] {
+  const known = new Set<unknown>([...groups.values()].flatMap(({ events }) => [...events.keys()]))
+  const isKnown = Array.isArray(value) && value.length <= known.size && value.every((name) => known.has(name))
+  must(isKnown, 'names of events that its contract does not have')
   return value
 }
 
@@ -77,9 +80,9 @@ function isCode({ errors = {} }: Contract, code: string): boolean {
 /** Something thrown, as it was; what a client may know of it is decided later. */
 export function thrown(value: unknown): Error {
   must(isRecord(value), 'an error that is none')
-  const { code, details, retryAfter } = value
+  const { stack, code, details, retryAfter } = value
   const error = new Error(text(value.message))
-  error.stack = text(value.stack, most.stack)
+  if (typeof stack === 'string') error.stack = text(stack, most.stack)
   return Object.assign(error, {
     ...(typeof code === 'string' && { code }),
     ...(details !== undefined && { details: payload(details) }),

@@ -39,7 +39,7 @@ const lastWordsMs = 500
 export const launch: Launch = ({ child: { file, execArgv = [] }, memoryMb }) => {
   const run = randomUUID()
   const node = [process.execPath, ...execArgv, `--max-old-space-size=${heapMb(memoryMb)}`, file]
-  const [program = '', ...args] = [...diesWithParent(), ...node]
+  const [program = '', ...args] = [...heldByKernel(memoryMb), ...node]
   const child = spawn(program, args, {
     cwd: '/',
     env: { ...Object.fromEntries(inherited.map((name) => [name, process.env[name]])), [mark]: run },
@@ -71,10 +71,18 @@ function heapMb(memoryMb: number): number {
   return Math.max(memoryMb - 64, Math.floor(memoryMb / 2))
 }
 
-/** The kernel ends it when this process dies, whatever it does at that moment. Without util-linux it ends when it next looks at its channel. */
-function diesWithParent(): string[] {
-  const setpriv = searchPath()
-    .map((directory) => `${directory}/setpriv`)
-    .find((path) => existsSync(path))
-  return setpriv ? [setpriv, '--pdeathsig', 'KILL'] : []
+/** For what cannot be looked at often enough: a gigabyte takes it a third of a second. The threads' stacks and the shared are in it too. */
+const roomMb = 256
+
+/**
+ * The kernel ends it when this process dies, whatever it does at that moment, and gives it no more memory than it should ever have.
+ * Without util-linux it ends when it next looks at its channel.
+ */
+function heldByKernel(memoryMb: number): string[] {
+  const [setpriv, prlimit] = ['setpriv', 'prlimit'].map((name) =>
+    searchPath()
+      .map((directory) => `${directory}/${name}`)
+      .find((path) => existsSync(path)),
+  )
+  return setpriv && prlimit ? [setpriv, '--pdeathsig', 'KILL', prlimit, `--data=${(memoryMb + roomMb) * 1024 * 1024}`] : []
 }

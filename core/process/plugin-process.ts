@@ -8,6 +8,8 @@ import type { ProcessFigures } from './running.ts'
 /** Milliseconds: without a sign of life it is ended; how often that is looked at. */
 const silenceMs = 5000
 const lookMs = 1000
+/** Milliseconds between the end of the channel and that of a process that ends by itself. */
+const partingMs = 1000
 const longestLine = 8192
 const heapIsFull = /FATAL ERROR: .*(heap limit|out of memory)/i
 
@@ -29,7 +31,9 @@ export class PluginProcess {
   #reason: string | undefined
   #loopDelayMs = 0
   #heardAt = performance.now()
-  #watch: NodeJS.Timeout | undefined
+  #lookedAt = performance.now()
+  #isWatched = false
+  readonly #watch: NodeJS.Timeout
   /** Resolves when nothing of it is left. */
   readonly ended: Promise<void>
 
@@ -41,8 +45,16 @@ export class PluginProcess {
       onBroken: (reason) => this.kill(`Its process was ended: ${reason}.`),
     })
     for (const stream of launched.output) this.#keepLines(stream)
+    let parting: NodeJS.Timeout | undefined
+    const onClosed = () => {
+      parting = setTimeout(() => this.kill('Its process closed its channel and was ended.'), partingMs)
+    }
+    launched.channel.once('close', onClosed)
+    this.#watch = setInterval(() => this.#look(), lookMs).unref()
     this.ended = launched.ended.then((how) => {
       clearInterval(this.#watch)
+      clearTimeout(parting)
+      launched.channel.off('close', onClosed)
       launched.channel.destroy()
       onEnd(this.#reason ?? how)
     })
@@ -63,15 +75,8 @@ export class PluginProcess {
 
   /** From now on it must give signs of life. */
   watch(): void {
-    let lookedAt = performance.now()
-    this.#heardAt = lookedAt
-    this.#watch = setInterval(() => {
-      const now = performance.now()
-      // This process itself was away: stopped, or too busy to hear.
-      if (now - lookedAt > 2 * lookMs) this.#heardAt = now
-      lookedAt = now
-      if (now - this.#heardAt > silenceMs) this.kill(`Its process did not answer for ${silenceMs / 1000} s and was ended.`)
-    }, lookMs).unref()
+    this.#heardAt = performance.now()
+    this.#isWatched = true
   }
 
   /** Ends it at once. The first reason is the one. */
@@ -111,9 +116,17 @@ export class PluginProcess {
 
   #beat(loopDelayMs: unknown): void {
     this.#loopDelayMs = typeof loopDelayMs === 'number' ? loopDelayMs : 0
+  }
+
+  #look(): void {
     const { memoryMb } = this.#parts
-    const ownMemory = this.figures()?.ownMemory ?? 0
-    if (ownMemory > memoryMb * 1024 * 1024) this.kill(tooMuch(memoryMb))
+    const now = performance.now()
+    // This process itself was away: stopped, or too busy to hear.
+    if (now - this.#lookedAt > 2 * lookMs) this.#heardAt = now
+    this.#lookedAt = now
+    if ((this.figures()?.ownMemory ?? 0) > memoryMb * 1024 * 1024) this.kill(tooMuch(memoryMb))
+    else if (this.#isWatched && now - this.#heardAt > silenceMs)
+      this.kill(`Its process did not answer for ${silenceMs / 1000} s and was ended.`)
   }
 
   #keepLines(stream: Launched['output'][number]): void {

@@ -190,8 +190,9 @@ export class RemoteRun implements Running {
       const { group, event, target } = hearsay.event(this.#groups, first, second, third)
       return hub.publish(module, group, second as string, event, hearsay.payload(fourth), target)
     }
-    if (kind === 'forget') return hub.forget(module, hearsay.names(first))
-    if (kind === 'provide') return hub.provide(module, hearsay.text(first), () => this.#provided(first))
+    if (kind === 'forget') return hub.forget(module, hearsay.names(module, first))
+    if (kind === 'provide')
+      for (const name of hearsay.names(module, [first])) return hub.provide(module, name, () => this.#provided(first))
     if (kind === 'error') return hub.publishError(module, hearsay.failure(module, first))
     if (kind === 'fail') return this.#break(new Error(hearsay.text(first)))
     if (kind === 'misfit') return this.#break(new Misfit(hearsay.text(first)))
