@@ -89,5 +89,6 @@ stage 'Node.js 24' node24 && tests 'tests on Node.js 24' "$node24_directory/node
 if [ -x "$node24_directory/node" ]; then
   tests 'the package and the kit on Node.js 24' "$node24_directory/node" scripts/run-tests.mjs --disable-coverage test/scripts/*.test.ts
 fi
+tests 'a hostile plugin' npm run --silent test:hostile
 stage 'lab machine (its image is built once)' test/lab/build.sh && tests 'tests in the lab machine' npm run --silent test:lab
 # Further stages (end to end) go here, each as a `stage` or, if it counts tests, as `tests`.
