@@ -14,6 +14,9 @@ export const dist = [path('../../dist/cli.js')]
 export const source = [`--import=${path('../../scripts/strip-types.mjs')}`, path('../../scripts/cli/main.ts')]
 export const botToken = '123456789:AAHfiqksKZ8WmR2zSjiQ7_v4TMAKdiHm9T0'
 
+/** For plugins.json: without the plugins that look for hardware, of which a machine may have any. */
+export const hardwareOff = Object.fromEntries(['system', 'storage', 'audio'].map((id) => [id, { enabled: false }]))
+
 /** A place for one daemon: its configuration, its data and what its environment says. */
 export class Place {
   readonly dir: string
@@ -46,7 +49,7 @@ export class Place {
     const place = new Place(t, await mkdtemp(join(tmpdir(), 'patchbay-daemon-')), cli)
     t.teardown(() => rm(place.dir, { recursive: true, force: true }))
     await mkdir(place.configDir)
-    const plugins = { plugins: { system: { enabled: false }, storage: { enabled: false } } }
+    const plugins = { plugins: hardwareOff }
     const files = { access: { users: { '1000': 'owner' } }, plugins, ...config }
     for (const [name, content] of Object.entries(files)) await place.write(name, content)
     return place

@@ -4,7 +4,7 @@ import { readdir, readFile, readlink } from 'node:fs/promises'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import t, { type Test } from 'tap'
-import { Daemon, dist, Place, Program, reached } from './daemon.ts'
+import { Daemon, dist, hardwareOff, Place, Program, reached } from './daemon.ts'
 
 const starter = new URL('../../scripts/service/notify-socket', import.meta.url).pathname
 
@@ -43,7 +43,7 @@ const lamp = `
 
 async function start(t: Test, env: Record<string, string> = {}) {
   const place = await Place.create(t, {
-    plugins: { plugins: { lamp: { enabled: true }, system: { enabled: false }, storage: { enabled: false } } },
+    plugins: { plugins: { lamp: { enabled: true }, ...hardwareOff } },
   })
   const viewer = { role: 'viewer' }
   await place.addPlugin('lamp', { commands: { 'lamp:look': viewer, 'lamp:break': viewer } }, lamp)

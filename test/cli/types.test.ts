@@ -9,7 +9,7 @@ import type { MountedContract } from '../../core/plugin/host-control.ts'
 import { coreContract } from '../../core/wire/core-contract.ts'
 import { breakout, hostile, odd } from '../../plugins/contract/test/hostile.ts'
 import { eventMaps } from '../../scripts/cli/types/event-maps.ts'
-import { Place, Program } from './daemon.ts'
+import { hardwareOff, Place, Program } from './daemon.ts'
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
 const modules = join(root, 'node_modules')
@@ -109,7 +109,7 @@ async function said(place: Place, ...args: string[]): Promise<{ code: unknown; o
 }
 
 void t.test('a typed socket.io-client program compiles against the types and runs; wrong ones do not compile', async (t) => {
-  const config = { plugins: { plugins: { system: { enabled: false }, storage: { enabled: false }, lamp: { enabled: true } } } }
+  const config = { plugins: { plugins: { ...hardwareOff, lamp: { enabled: true } } } }
   const place = await Place.create(t, config)
   await place.addPlugin('lamp', lamp, lampCode)
   t.match(await said(place, 'types'), {

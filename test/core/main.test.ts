@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process'
 import { chmod, mkdir, readdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import t from 'tap'
-import { botToken, dist, Place, Program, reached, source } from '../cli/daemon.ts'
+import { botToken, dist, hardwareOff, Place, Program, reached, source } from '../cli/daemon.ts'
 
 const viewer = { role: 'viewer' }
 
@@ -140,7 +140,7 @@ void t.test('a daemon that has an owner prints no link', async (t) => {
 void t.test('the bot token is in no child process and not in the log', async (t) => {
   const place = await Place.create(t, {
     plugins: {
-      plugins: { parent: { enabled: true, grants: ['exec:lab-sleep'] }, system: { enabled: false }, storage: { enabled: false } },
+      plugins: { parent: { enabled: true, grants: ['exec:lab-sleep'] }, ...hardwareOff },
     },
     host: { log: { level: 'trace' } },
   })

@@ -4,10 +4,10 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { SafeMode } from '../../core/safe-mode.ts'
-import { Place, reached } from '../cli/daemon.ts'
+import { hardwareOff, Place, reached } from '../cli/daemon.ts'
 
 const on = {
-  plugins: { plugins: { lamp: { enabled: true, runIn: 'host' }, system: { enabled: false }, storage: { enabled: false } } },
+  plugins: { plugins: { lamp: { enabled: true, runIn: 'host' }, ...hardwareOff } },
 }
 
 /** A place with a third party's plugin that is switched on, whose command `lamp:break` ends the host. */

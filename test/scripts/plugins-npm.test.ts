@@ -4,12 +4,12 @@ import { type AddressInfo, connect } from 'node:net'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { createAuthority, createServerCertificate } from '../../scripts/cli/certificate.ts'
-import { Place, reached } from '../cli/daemon.ts'
+import { hardwareOff, Place, reached } from '../cli/daemon.ts'
 import { type Manifest, pluginFiles, Registry, tarball } from '../cli/packages.ts'
 
 t.setTimeout(300_000)
 
-const off = { plugins: { system: { enabled: false }, storage: { enabled: false } } }
+const off = { plugins: hardwareOff }
 
 /** A place whose user has this registry, and every setting by which npm could be made to run something. */
 async function create(t: Test, url: string, more = ''): Promise<Place> {

@@ -3,12 +3,12 @@ import { once } from 'node:events'
 import { chmod, chown, cp, mkdir, readdir, readFile, rm, stat, symlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
-import { dist, Place, reached } from '../cli/daemon.ts'
+import { dist, hardwareOff, Place, reached } from '../cli/daemon.ts'
 import { packed, pluginFiles, tarball } from '../cli/packages.ts'
 
 t.setTimeout(300_000)
 
-const off = { plugins: { system: { enabled: false }, storage: { enabled: false } } }
+const off = { plugins: hardwareOff }
 
 async function said(place: Place, ...args: string[]): Promise<{ code: unknown; out: string; err: string }> {
   const program = place.run(['plugins', ...args])
