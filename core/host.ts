@@ -15,6 +15,7 @@ import { closeHttpServer, createHttpServer } from './http/server.ts'
 import { Discovery } from './lifecycle/discovery.ts'
 import { Supervisor } from './lifecycle/supervisor.ts'
 import type { PluginStatus } from './plugin/host-control.ts'
+import type { ProcessFigures } from './process/running.ts'
 import { SafeMode } from './safe-mode.ts'
 import { listenError, StartError } from './start-error.ts'
 import { Connections } from './wire/connections.ts'
@@ -161,6 +162,11 @@ export class Host {
   /** How many clients are subscribed to a module. */
   subscriberCount(id: string): number {
     return this.#get(Hub).modules.get(id)?.subscribers.size ?? 0
+  }
+
+  /** What the process of a plugin costs; undefined unless it has one. */
+  figures(id: string): ProcessFigures | undefined {
+    return this.#get(Supervisor).unit(id)?.figures()
   }
 
   /** Fails the plugin whose code an uncaught error came out of; false if it was none of them. */

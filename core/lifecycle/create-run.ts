@@ -28,5 +28,6 @@ export function createRun(
   const { launch, child, busAddress } = remote
   const { contract, mount } = module
   const order = { contract, mount, entry, builtin, given, development, busAddress, startMs: pace.startMs }
-  return new RemoteRun({ hub, module, log, launch, request: { id, dir, child, memoryMb }, order, onFail })
+  const request = { id, dir, child, memoryMb }
+  return new RemoteRun({ hub, module, log, launch, request, order, silenceMs: pace.silenceMs, onFail })
 }

@@ -150,7 +150,7 @@ export class Supervisor {
       ...(heldBack && { heldBack }),
       namespace: entry?.namespace ?? (isOwnPolicy ? host.namespace : `/${id}`),
       // Who may touch the host is beside it: its capability is made of the host's own objects.
-      runIn: contract?.capabilities?.host ? 'host' : (entry?.runIn ?? 'host'),
+      runIn: contract?.capabilities?.host ? 'host' : (entry?.runIn ?? (builtin ? 'host' : 'process')),
       memoryMb: entry?.memoryMb ?? defaultMemoryMb,
       settings: entry?.settings ?? {},
     }

@@ -36,8 +36,8 @@ export function boundedCopy(value: unknown, room: { left: number }, depth = 0): 
 
 /** Type, message, code and stack of what was thrown, its causes' stacks after its own. */
 export function errorCopy(error: unknown, room: { left: number }): unknown {
+  if (typeof read(error, 'stack') !== 'string') return boundedCopy(error, room)
   const stack = field(error, 'stack', room, most.depth)
-  if (typeof stack !== 'string') return boundedCopy(error, room)
   const copied = Object.assign(Object.create(null) as Record<string, unknown>, {
     // A copy of an error has no name, but a type.
     type: field(error, read(error, 'name') === undefined ? 'type' : 'name', room, most.depth),

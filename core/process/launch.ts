@@ -10,8 +10,13 @@ export interface LaunchRequest {
   readonly id: string
   /** Where its package lies. */
   readonly dir: string
-  /** The file that is run, and what Node needs for it. */
-  readonly child: { readonly file: string; readonly execArgv?: readonly string[] }
+  /** The file that is run, what Node needs for it, programs that run one another before Node, and further variables. */
+  readonly child: {
+    readonly file: string
+    readonly execArgv?: readonly string[]
+    readonly before?: readonly string[]
+    readonly env?: Readonly<Record<string, string>>
+  }
   readonly memoryMb: number
 }
 
@@ -36,13 +41,13 @@ const inherited = ['PATH', 'HOME', 'LANG', 'TZ', 'NODE_ENV', 'DBUS_SYSTEM_BUS_AD
 const lastWordsMs = 500
 
 /** Starts it as a child of this process, in a group of its own, with the channel at its descriptor 3. */
-export const launch: Launch = ({ child: { file, execArgv = [] }, memoryMb }) => {
+export const launch: Launch = ({ child: { file, execArgv = [], before = [], env = {} }, memoryMb }) => {
   const run = randomUUID()
   const node = [process.execPath, ...execArgv, `--max-old-space-size=${heapMb(memoryMb)}`, file]
-  const [program = '', ...args] = [...heldByKernel(memoryMb), ...node]
+  const [program = '', ...args] = [...heldByKernel(memoryMb), ...before, ...node]
   const child = spawn(program, args, {
     cwd: '/',
-    env: { ...Object.fromEntries(inherited.map((name) => [name, process.env[name]])), [mark]: run },
+    env: { ...Object.fromEntries(inherited.map((name) => [name, process.env[name]])), ...env, [mark]: run },
     stdio: ['ignore', 'pipe', 'pipe', 'pipe'],
     detached: true,
   })

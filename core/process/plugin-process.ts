@@ -5,8 +5,7 @@ import type { Launched } from './launch.ts'
 import { readLines } from './read-lines.ts'
 import type { ProcessFigures } from './running.ts'
 
-/** Milliseconds: without a sign of life it is ended; how often that is looked at. */
-const silenceMs = 5000
+/** Milliseconds: how often it is looked whether it gave a sign of life. */
 const lookMs = 1000
 /** Milliseconds between the end of the channel and that of a process that ends by itself. */
 const partingMs = 1000
@@ -16,6 +15,8 @@ const heapIsFull = /FATAL ERROR: .*(heap limit|out of memory)/i
 export interface PluginProcessParts {
   readonly launched: Launched
   readonly memoryMb: number
+  /** Without a sign of life for so long it is ended. */
+  readonly silenceMs: number
   /** The plugin's own. */
   readonly log: Log
   onMessage(message: Message): void
@@ -119,7 +120,7 @@ export class PluginProcess {
   }
 
   #look(): void {
-    const { memoryMb } = this.#parts
+    const { memoryMb, silenceMs } = this.#parts
     const now = performance.now()
     // This process itself was away: stopped, or too busy to hear.
     if (now - this.#lookedAt > 2 * lookMs) this.#heardAt = now

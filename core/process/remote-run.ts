@@ -19,6 +19,8 @@ export interface RemoteRunParts {
   readonly launch: Launch
   readonly request: LaunchRequest
   readonly order: StartOrder
+  /** How long it may give no sign of life. */
+  readonly silenceMs: number
   readonly onFail: (reason: string) => void
 }
 
@@ -52,7 +54,7 @@ export class RemoteRun implements Running {
   }
 
   async start(deadlineMs: number): Promise<void> {
-    const { launch, request, order, log, module } = this.#parts
+    const { launch, request, order, silenceMs, log, module } = this.#parts
     const started = new Promise<void>((resolve, reject) => {
       this.#onStarted = resolve
       this.#onFailure = reject
@@ -60,6 +62,7 @@ export class RemoteRun implements Running {
     const own = new PluginProcess({
       launched: launch(request),
       memoryMb: request.memoryMb,
+      silenceMs,
       log,
       onMessage: (message) => this.#hear(message),
       onEnd: (reason) => this.#ended(reason),

@@ -6,6 +6,7 @@ import { basename, join } from 'node:path'
 import { Writable } from 'node:stream'
 import { fileURLToPath } from 'node:url'
 import { io, type Socket } from 'socket.io-client'
+import type { Options } from '../composition.ts'
 import { Config } from '../config/config.ts'
 import { Host } from '../host.ts'
 import { asksFor } from '../lifecycle/grants.ts'
@@ -32,9 +33,11 @@ const here = (path: string) => new URL(path, import.meta.url)
 const isBuilt = existsSync(here('./plugins'))
 const builtinDir = fileURLToPath(isBuilt ? here('./plugins') : here('../../dist/plugins'))
 const deadlineMs = 10_000
+/** A test framework's hooks, which it has reach all that runs below it, are not for plugins' processes. */
+const withoutHooks = ['/usr/bin/env', '-u', 'NODE_OPTIONS']
 
 /** Starts one. `stop()` it in the test's teardown. */
-export async function startTestHost(options: TestHostOptions = {}): Promise<TestHost> {
+export async function startTestHost(options: TestHostOptions & Partial<Pick<Options, 'child'>> = {}): Promise<TestHost> {
   const dir = await mkdtemp(join(tmpdir(), 'patchbay-'))
   const [configDir, dataDir] = [join(dir, 'config'), join(dir, 'data')]
   const pluginDir = join(dataDir, 'plugins')
@@ -77,7 +80,7 @@ export async function startTestHost(options: TestHostOptions = {}): Promise<Test
     log: createLog('debug', output),
     builtinDir,
     apiUrl: (isBuilt ? here('./plugin.js') : here('../plugin/index.ts')).href,
-    child: { file: isBuilt ? fileURLToPath(here('./child.js')) : fileURLToPath(here('../../dist/child.js')) },
+    child: { before: withoutHooks, file: fileURLToPath(here(isBuilt ? './child.js' : '../../dist/child.js')), ...options.child },
     loginPage: '<!doctype html><title>test</title><script>0</script><style></style>',
     commandName: 'patchbay',
     development: true,

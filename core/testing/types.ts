@@ -18,6 +18,7 @@ export interface TestHostOptions {
     readonly diagnoseMs?: number
     readonly stopMs?: number
     readonly quitMs?: number
+    readonly silenceMs?: number
     readonly retryMs?: number
   }
   /** Another system bus than the machine's, such as `unix:path=/tmp/bus`. */

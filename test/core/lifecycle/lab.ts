@@ -60,7 +60,7 @@ export async function temporary(t: Test): Promise<string> {
 export async function startLab(t: Test, plugins: readonly LabPlugin[], options: TestHostOptions = {}): Promise<TestHost> {
   const dir = await temporary(t)
   const packages = await Promise.all(plugins.map((plugin) => writePlugin(join(dir, plugin.contract.id), plugin)))
-  const host = await startTestHost({ pace: { retryMs: 5 }, ...options, plugins: packages })
+  const host = await startTestHost({ runIn: 'host', pace: { retryMs: 5 }, ...options, plugins: packages })
   t.teardown(() => host.stop())
   return host
 }

@@ -77,7 +77,7 @@ async function use(t: Test, client: TestClient, id: string, text: string): Promi
   t.match(await client.ask(`${id}:greet`, { nom: 'Ada' }), { success: false, code: 'INVALID_PAYLOAD' })
 }
 
-void t.test('a plain JavaScript plugin is dropped in, switched on, used, changed and removed while the host runs', async (t) => {
+void t.test('a plain JavaScript plugin in the host’s process is dropped in, switched on, used, changed and removed', async (t) => {
   const outside = await temporary(t)
   const host = await startTestHost({ host: { pluginDirs: [outside] } })
   t.teardown(() => host.stop())
@@ -86,7 +86,7 @@ void t.test('a plain JavaScript plugin is dropped in, switched on, used, changed
   const file = join(host.configDir, 'plugins.json')
   await writeFile(
     file,
-    '{\n  // mine\n  "plugins": { "system": { "enabled": false }, /* off */ "storage": { "enabled": false } }\n}\n',
+    '{\n  // mine\n  "plugins": { "system": { "enabled": false }, /* off */ "storage": { "enabled": false },\n    "greeter": { "runIn": "host" } }\n}\n',
   )
 
   const dir = join(outside, 'greeter')

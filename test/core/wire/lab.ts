@@ -51,7 +51,7 @@ export default definePlugin(contract, { start: (context) => globalThis.labStarts
     return [contract.id, files] as const
   })
   const dir = t.testdir(Object.fromEntries(packages))
-  const host = await startTestHost({ ...options, plugins: plugins.map(({ contract }) => `${dir}/${contract.id}`) })
+  const host = await startTestHost({ runIn: 'host', ...options, plugins: plugins.map(({ contract }) => `${dir}/${contract.id}`) })
   t.teardown(() => host.stop())
   for (const id of ['host', ...plugins.map(({ contract }) => contract.id)]) {
     const { state, reason } = await host.reached(id, 'running', 'failed')
