@@ -126,7 +126,8 @@ export interface Watch<C extends Contract> extends Owner, Publisher<C> {}
  *
  * 1. **Found.** The host reads `package.json` and `contract.json`. No code has run; a disabled plugin stays here.
  * 2. **Needs.** All of `needs` is there, or the plugin is `unavailable` with a sentence and comes back here when that changes.
- * 3. **Imported**, once in the life of the process. Changed code waits for the process to be replaced.
+ * 3. **Imported**, once in the life of the process: the host's, where changed code waits for its restart, or one of the plugin's own,
+ *    which changed code replaces.
  * 4. **`start(context)`**, with 15 s to finish. It registers a handler for every command of the contract; one that is missing
  *    fails the start. If it throws or is late, what it owned is released and the state is `failed`; it is tried again
  *    after 1, 2, 4 and 8 s. Five failures in five minutes: `quarantined`.

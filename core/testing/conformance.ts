@@ -24,6 +24,8 @@ export interface ConformanceOptions {
   readonly settings?: object
 }
 
+type RunIn = 'host' | 'process'
+
 const deep = (levels: number): unknown => (levels === 0 ? 0 : { a: deep(levels - 1) })
 /** Too deep, and no JSON: they fit no command. */
 const unfit: readonly unknown[] = [deep(20), Buffer.from('binary')]
@@ -47,20 +49,22 @@ const breach =
   /does not fit its contract|answered what its contract does not say|has no (event|command|route|error code|namespace) \\?"/
 
 /**
- * What every plugin must hold, in Patchbay and elsewhere, as tests of `t`; on a host of their own, in this process. What the
+ * What every plugin must hold, in Patchbay and elsewhere, as tests of `t`; on a host of their own, in this process: the plugin runs beside it, then in a process of its own. What the
  * plugin needs must be there: one that is `unavailable` has not passed. No command is given with a payload that fits it.
  */
 export async function conformance(t: Tester, { dir, builtin = false, settings }: ConformanceOptions): Promise<void> {
   const contract = JSON.parse(await readFile(join(dir, 'contract.json'), 'utf8')) as Contract
   const { id, needs = {} } = contract
+  /** What has the host's own controls runs beside them. */
+  const ways: readonly RunIn[] = contract.capabilities?.host ? ['host'] : ['host', 'process']
   const mainCommands = Object.keys(contract.commands ?? {})
   const isHost = id === 'host'
   // Where the test host has its copy: in the author's own folder may lie Patchbay itself, as a package, and the tests.
   const watched = builtin ? dir : `/data/plugins/${basename(dir)}`
 
-  const withHost = async (body: (host: TestHost, owner: TestClient, place: string) => Promise<void>) => {
+  const withHost = async (runIn: RunIn, body: (host: TestHost, owner: TestClient, place: string) => Promise<void>) => {
     const placed = builtin ? { builtins: [id] } : { plugins: [dir] }
-    const host = await startTestHost({ ...placed, ...(settings && { settings: { [id]: settings } }) })
+    const host = await startTestHost({ ...placed, runIn, ...(settings && { settings: { [id]: settings } }) })
     try {
       const { state, reason } = await host.reached(id, 'running', 'unavailable', 'failed')
       assert.equal(state, 'running', `it is ${state}: ${reason}`)
@@ -82,90 +86,10 @@ export async function conformance(t: Tester, { dir, builtin = false, settings }:
   })
 
   await t.test(`${id}: its contract.json is what its code declares`, async () => {
-    await withHost(async (_host, _owner, place) => {
+    await withHost('host', async (_host, _owner, place) => {
       const { main = './index.js' } = JSON.parse(await readFile(join(place, 'package.json'), 'utf8')) as { main?: string }
       const { default: plugin } = (await import(pathToFileURL(join(place, main)).href)) as { default: { contract: object } }
       assert.deepEqual(JSON.parse(JSON.stringify(plugin.contract)), contract)
-    })
-  })
-
-  await t.test(`${id}: starts and stops, twice, and leaves nothing behind`, async () => {
-    const watch = new LeakWatch(watched)
-    try {
-      await withHost(async (host, owner) => {
-        const off = async () => {
-          if (isHost) return
-          assert.equal((await owner.ask('host:disable', { id })).state, 'disabled')
-        }
-        const on = async () => {
-          if (!isHost) assert.equal((await owner.ask('host:enable', { id })).state, 'running')
-          await owner.ask('module:subscribe', { module: id })
-          await owner.ask('module:unsubscribe', { module: id })
-        }
-        await on()
-        await off()
-        const first = await watch.holdings()
-        await on()
-        await off()
-        assert.deepEqual(await watch.holdings(), first, 'the second start and stop left more open than the first')
-        if (!isHost) assert.deepEqual(first.opened, {}, 'open although it has stopped')
-        assert.doesNotMatch(host.log.join(''), /a release failed|could not stop/)
-      })
-    } finally {
-      watch.stop()
-    }
-  })
-
-  await t.test(`${id}: refuses bad payloads with a coded error`, async () => {
-    await loadValidator()
-    await withHost(async (host) => {
-      for (const name of mainCommands) {
-        const takes = schemaCheck(contract.commands?.[name]?.payload)
-        assert.ok(nonsense.some(takes), `${name} takes anything; say in its contract what its payload is`)
-      }
-      for (const payload of [...nonsense, ...unfit]) {
-        // Another user for each: the strictest rate lets everybody do everything once.
-        const client = await host.client('owner')
-        for (const name of mainCommands) {
-          const misfits = schemaCheck(contract.commands?.[name]?.payload)(payload) !== undefined
-          if (!misfits && !unfit.includes(payload)) continue
-          const { success, code, error } = await client.ask(name, payload)
-          assert.deepEqual({ success, code }, { success: false, code: 'INVALID_PAYLOAD' }, `${name}: ${error ?? 'it was taken'}`)
-        }
-      }
-    })
-  })
-
-  await t.test(`${id}: answers its HTTP routes, and only those who may ask`, async () => {
-    const routes = Object.keys(contract.routes ?? {})
-    if (routes.length === 0) return
-    await withHost(async (host, owner) => {
-      for (const route of routes) {
-        const url = new URL(routePath(id, route), host.url)
-        const answer = await fetch(url, { headers: { authorization: `Bearer ${owner.sessionToken}` } })
-        assert.ok(answer.status < 500, `${route} is answered ${answer.status}: ${await answer.text()}`)
-        assert.notEqual(answer.status, 404, `${route} is not found`)
-        const stranger = await fetch(url)
-        await stranger.body?.cancel()
-        assert.equal(stranger.status, 401, `${route} answers a stranger ${stranger.status}`)
-      }
-    })
-  })
-
-  await t.test(`${id}: what it finds is told in a sentence, and how to mend it in one line`, async () => {
-    await withHost(async (host) => {
-      await host.reached('host', 'running')
-      const { plugins = [] } = (await askDaemon(host.dataDir, { command: 'doctor' })) as {
-        plugins?: ReadonlyArray<{ id: string; findings: readonly Finding[] }>
-      }
-      const examined = plugins.find((plugin) => plugin.id === id)
-      assert.ok(examined, 'it was not examined')
-      for (const { kind, name, ok, sentence, mend } of examined.findings) {
-        assert.match(sentence, /^.+[.!?]$/s, `${kind} ${name}: "${sentence}" is no sentence`)
-        assert.match(mend ?? '', /^[^\n]*$/, `${kind} ${name}: the command to paste has more than one line`)
-        // No command plugs a device in.
-        assert.ok(ok || mend || kind === 'device', `${kind} ${name}: no command mends it`)
-      }
     })
   })
 
@@ -195,24 +119,111 @@ export async function conformance(t: Tester, { dir, builtin = false, settings }:
     }
   })
 
-  await t.test(`${id}: ${cycles} subscribe and unsubscribe cycles end where they began`, async () => {
-    const watch = new LeakWatch(watched)
-    try {
-      await withHost(async (host) => {
-        const clients: TestClient[] = []
-        for (let i = 0; i < users; i++) clients.push(await host.client('owner'))
-        const cycle = async (client: TestClient) => {
-          const answers = [client.ask('module:subscribe', { module: id }), client.ask('module:unsubscribe', { module: id })]
-          for (const { success, error } of await Promise.all(answers)) assert.ok(success, error)
+  for (const runIn of ways) {
+    const where = runIn === 'host' ? '' : ', in a process of its own'
+    await t.test(`${id}: starts and stops, twice, and leaves nothing behind${where}`, async () => {
+      const watch = new LeakWatch(watched)
+      try {
+        await withHost(runIn, async (host, owner) => {
+          const off = async () => {
+            if (isHost) return
+            assert.equal((await owner.ask('host:disable', { id })).state, 'disabled')
+          }
+          const on = async () => {
+            if (!isHost) assert.equal((await owner.ask('host:enable', { id })).state, 'running')
+            await owner.ask('module:subscribe', { module: id })
+            await owner.ask('module:unsubscribe', { module: id })
+          }
+          await on()
+          await off()
+          const first = await watch.holdings()
+          await on()
+          await off()
+          assert.deepEqual(await watch.holdings(), first, 'the second start and stop left more open than the first')
+          if (!isHost) assert.deepEqual(first.opened, {}, 'open although it has stopped')
+          assert.doesNotMatch(host.log.join(''), /a release failed|could not stop/)
+        })
+      } finally {
+        watch.stop()
+      }
+    })
+
+    await t.test(`${id}: refuses bad payloads with a coded error${where}`, async () => {
+      await loadValidator()
+      await withHost(runIn, async (host) => {
+        for (const name of mainCommands) {
+          const takes = schemaCheck(contract.commands?.[name]?.payload)
+          assert.ok(nonsense.some(takes), `${name} takes anything; say in its contract what its payload is`)
         }
-        for (const client of clients) await cycle(client)
-        const before = await watch.holdings()
-        for (let i = clients.length; i < cycles; i++) await cycle(clients[i % users] as TestClient)
-        assert.deepEqual(await watch.holdings(), before)
-        assert.equal(host.host.subscriberCount(id), 0)
+        for (const payload of [...nonsense, ...unfit]) {
+          // Another user for each: the strictest rate lets everybody do everything once.
+          const client = await host.client('owner')
+          for (const name of mainCommands) {
+            const misfits = schemaCheck(contract.commands?.[name]?.payload)(payload) !== undefined
+            if (!misfits && !unfit.includes(payload)) continue
+            const { success, code, error } = await client.ask(name, payload)
+            assert.deepEqual(
+              { success, code },
+              { success: false, code: 'INVALID_PAYLOAD' },
+              `${name}: ${error ?? 'it was taken'}`,
+            )
+          }
+        }
       })
-    } finally {
-      watch.stop()
-    }
-  })
+    })
+
+    await t.test(`${id}: answers its HTTP routes, and only those who may ask${where}`, async () => {
+      const routes = Object.keys(contract.routes ?? {})
+      if (routes.length === 0) return
+      await withHost(runIn, async (host, owner) => {
+        for (const route of routes) {
+          const url = new URL(routePath(id, route), host.url)
+          const answer = await fetch(url, { headers: { authorization: `Bearer ${owner.sessionToken}` } })
+          assert.ok(answer.status < 500, `${route} is answered ${answer.status}: ${await answer.text()}`)
+          assert.notEqual(answer.status, 404, `${route} is not found`)
+          const stranger = await fetch(url)
+          await stranger.body?.cancel()
+          assert.equal(stranger.status, 401, `${route} answers a stranger ${stranger.status}`)
+        }
+      })
+    })
+
+    await t.test(`${id}: what it finds is told in a sentence, and how to mend it in one line${where}`, async () => {
+      await withHost(runIn, async (host) => {
+        await host.reached('host', 'running')
+        const { plugins = [] } = (await askDaemon(host.dataDir, { command: 'doctor' })) as {
+          plugins?: ReadonlyArray<{ id: string; findings: readonly Finding[] }>
+        }
+        const examined = plugins.find((plugin) => plugin.id === id)
+        assert.ok(examined, 'it was not examined')
+        for (const { kind, name, ok, sentence, mend } of examined.findings) {
+          assert.match(sentence, /^.+[.!?]$/s, `${kind} ${name}: "${sentence}" is no sentence`)
+          assert.match(mend ?? '', /^[^\n]*$/, `${kind} ${name}: the command to paste has more than one line`)
+          // No command plugs a device in.
+          assert.ok(ok || mend || kind === 'device', `${kind} ${name}: no command mends it`)
+        }
+      })
+    })
+
+    await t.test(`${id}: ${cycles} subscribe and unsubscribe cycles end where they began${where}`, async () => {
+      const watch = new LeakWatch(watched)
+      try {
+        await withHost(runIn, async (host) => {
+          const clients: TestClient[] = []
+          for (let i = 0; i < users; i++) clients.push(await host.client('owner'))
+          const cycle = async (client: TestClient) => {
+            const answers = [client.ask('module:subscribe', { module: id }), client.ask('module:unsubscribe', { module: id })]
+            for (const { success, error } of await Promise.all(answers)) assert.ok(success, error)
+          }
+          for (const client of clients) await cycle(client)
+          const before = await watch.holdings()
+          for (let i = clients.length; i < cycles; i++) await cycle(clients[i % users] as TestClient)
+          assert.deepEqual(await watch.holdings(), before)
+          assert.equal(host.host.subscriberCount(id), 0)
+        })
+      } finally {
+        watch.stop()
+      }
+    })
+  }
 }

@@ -53,7 +53,7 @@ for (const [language, folder, files] of [
 ] as const) {
   void t.test(`the example in ${language} passes its own tests and conformance`, async (t) => {
     const output = await testItself(await copy(t, folder))
-    t.match(output, / pass 14\n\S+ fail 0\n/, output)
+    t.match(output, / pass 19\n\S+ fail 0\n/, output)
     t.match(output, /led: 1000 subscribe and unsubscribe cycles/)
   })
 

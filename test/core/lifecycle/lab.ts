@@ -34,14 +34,14 @@ export interface LabPlugin {
 const starts = new Map<string, (context: Loose) => unknown>()
 Object.assign(globalThis, { labStarts: starts })
 
-/** Writes a plugin package in plain JavaScript whose `start` is a function of the test. */
+/** Writes a plugin package in plain JavaScript whose `start` is a function of the test, or none if it runs in a process of its own. */
 export async function writePlugin(dir: string, { contract, start }: LabPlugin): Promise<string> {
   const key = `${starts.size}`
   starts.set(key, start)
   const manifest = { name: contract.id, version: '1.0.0', type: 'module', patchbay: { api: 1, contract: './contract.json' } }
   const code = `import { definePlugin } from 'patchbay/plugin'
 import contract from './contract.json' with { type: 'json' }
-export default definePlugin(contract, { start: (context) => globalThis.labStarts.get('${key}')(context) })
+export default definePlugin(contract, { start: (context) => globalThis.labStarts?.get('${key}')(context) })
 `
   await mkdir(dir, { recursive: true })
   await writeFile(join(dir, 'package.json'), JSON.stringify(manifest))

@@ -77,57 +77,60 @@ async function use(t: Test, client: TestClient, id: string, text: string): Promi
   t.match(await client.ask(`${id}:greet`, { nom: 'Ada' }), { success: false, code: 'INVALID_PAYLOAD' })
 }
 
-void t.test('a plain JavaScript plugin in the host’s process is dropped in, switched on, used, changed and removed', async (t) => {
-  const outside = await temporary(t)
-  const host = await startTestHost({ host: { pluginDirs: [outside] } })
-  t.teardown(() => host.stop())
-  const [owner, viewer] = [await host.client('owner'), await host.client('viewer')]
-  await viewer.ask('module:subscribe', { module: 'host' })
-  const file = join(host.configDir, 'plugins.json')
-  await writeFile(
-    file,
-    '{\n  // mine\n  "plugins": { "system": { "enabled": false }, /* off */ "storage": { "enabled": false },\n    "greeter": { "runIn": "host" } }\n}\n',
-  )
+void t.test(
+  'a plain JavaScript plugin in the host’s process is dropped in, switched on, used, changed and removed',
+  async (t) => {
+    const outside = await temporary(t)
+    const host = await startTestHost({ host: { pluginDirs: [outside] } })
+    t.teardown(() => host.stop())
+    const [owner, viewer] = [await host.client('owner'), await host.client('viewer')]
+    await viewer.ask('module:subscribe', { module: 'host' })
+    const file = join(host.configDir, 'plugins.json')
+    await writeFile(
+      file,
+      '{\n  // mine\n  "plugins": { "system": { "enabled": false }, /* off */ "storage": { "enabled": false },\n    "greeter": { "runIn": "host" } }\n}\n',
+    )
 
-  const dir = join(outside, 'greeter')
-  const appears = viewer.next<PluginStatus[]>('host:plugins', (plugins) => plugins.some(({ id }) => id === 'greeter'))
-  await mkdir(dir)
-  await writeFile(join(dir, 'contract.json'), JSON.stringify(contract('greeter')))
-  await writeFile(join(dir, 'index.js'), javascript('greeter', 'Hello'))
-  await writeFile(join(dir, 'package.json'), manifest('greeter', './index.js'))
-  t.match(
-    (await appears).find(({ id }) => id === 'greeter'),
-    { state: 'disabled', builtin: false, version: '1.0.0' },
-  )
-  t.notOk('imports' in globalThis, 'no code of it has run')
-  t.match(await viewer.ask('module:subscribe', { module: 'greeter' }), { success: true, state: 'disabled' })
-  await viewer.ask('module:unsubscribe', { module: 'greeter' })
-  t.match(await viewer.ask('host:enable', { id: 'greeter' }), { success: false, code: 'FORBIDDEN' })
+    const dir = join(outside, 'greeter')
+    const appears = viewer.next<PluginStatus[]>('host:plugins', (plugins) => plugins.some(({ id }) => id === 'greeter'))
+    await mkdir(dir)
+    await writeFile(join(dir, 'contract.json'), JSON.stringify(contract('greeter')))
+    await writeFile(join(dir, 'index.js'), javascript('greeter', 'Hello'))
+    await writeFile(join(dir, 'package.json'), manifest('greeter', './index.js'))
+    t.match(
+      (await appears).find(({ id }) => id === 'greeter'),
+      { state: 'disabled', builtin: false, version: '1.0.0' },
+    )
+    t.notOk('imports' in globalThis, 'no code of it has run')
+    t.match(await viewer.ask('module:subscribe', { module: 'greeter' }), { success: true, state: 'disabled' })
+    await viewer.ask('module:unsubscribe', { module: 'greeter' })
+    t.match(await viewer.ask('host:enable', { id: 'greeter' }), { success: false, code: 'FORBIDDEN' })
 
-  t.match(await owner.ask('host:enable', { id: 'greeter' }), { success: true, state: 'running' })
-  const text = await readFile(file, 'utf8')
-  t.match(text, /^\{\n {2}\/\/ mine\n/)
-  t.match(text, /"system".*\/\* off \*\/ "storage".*"greeter"/s)
-  await use(t, viewer, 'greeter', 'Hello, Ada')
+    t.match(await owner.ask('host:enable', { id: 'greeter' }), { success: true, state: 'running' })
+    const text = await readFile(file, 'utf8')
+    t.match(text, /^\{\n {2}\/\/ mine\n/)
+    t.match(text, /"system".*\/\* off \*\/ "storage".*"greeter"/s)
+    await use(t, viewer, 'greeter', 'Hello, Ada')
 
-  const pending = viewer.next<PluginStatus[]>('host:plugins', (plugins) => plugins.some((plugin) => plugin.restartPending))
-  await writeFile(join(dir, 'index.js'), javascript('greeter', 'Goodbye'))
-  t.match(
-    (await pending).find(({ id }) => id === 'greeter'),
-    { state: 'running', restartPending: true },
-  )
-  t.match(await viewer.ask('greeter:greet', { name: 'Ada' }), { text: 'Hello, Ada' }, 'the code that was imported')
-  const reason = 'Its code changed; restart Patchbay to load it.'
-  t.match(await owner.ask('host:restart', { id: 'greeter' }), { success: true, state: 'failed', reason })
-  t.equal(Reflect.get(globalThis, 'imports'), 1)
+    const pending = viewer.next<PluginStatus[]>('host:plugins', (plugins) => plugins.some((plugin) => plugin.restartPending))
+    await writeFile(join(dir, 'index.js'), javascript('greeter', 'Goodbye'))
+    t.match(
+      (await pending).find(({ id }) => id === 'greeter'),
+      { state: 'running', restartPending: true },
+    )
+    t.match(await viewer.ask('greeter:greet', { name: 'Ada' }), { text: 'Hello, Ada' }, 'the code that was imported')
+    const reason = 'Its code changed; restart Patchbay to load it.'
+    t.match(await owner.ask('host:restart', { id: 'greeter' }), { success: true, state: 'failed', reason })
+    t.equal(Reflect.get(globalThis, 'imports'), 1)
 
-  const gone = viewer.next<PluginStatus[]>('host:plugins', (plugins) => !plugins.some(({ id }) => id === 'greeter'))
-  await rm(dir, { recursive: true })
-  await gone
-  t.match(await viewer.ask('greeter:greet', { name: 'Ada' }), { code: 'UNKNOWN_COMMAND' })
-  t.match(await viewer.ask('module:subscribe', { module: 'greeter' }), { code: 'MODULE_NOT_FOUND' })
-  t.ok(viewer.socket.connected)
-})
+    const gone = viewer.next<PluginStatus[]>('host:plugins', (plugins) => !plugins.some(({ id }) => id === 'greeter'))
+    await rm(dir, { recursive: true })
+    await gone
+    t.match(await viewer.ask('greeter:greet', { name: 'Ada' }), { code: 'UNKNOWN_COMMAND' })
+    t.match(await viewer.ask('module:subscribe', { module: 'greeter' }), { code: 'MODULE_NOT_FOUND' })
+    t.ok(viewer.socket.connected)
+  },
+)
 
 void t.test(
   'a TypeScript plugin that its own tsc compiled is used, and a half-copied one waits for its other half',

@@ -143,7 +143,9 @@ void t.test('settings come with their defaults, wrong ones give a sentence, a ch
       ['two', { everyS: 5 }],
     ]),
   )
-  const entries = (everyS: unknown) => ({ plugins: { one: { enabled: true, settings: { everyS } }, two: { enabled: true } } })
+  const entries = (everyS: unknown) => ({
+    plugins: { one: { enabled: true, runIn: 'host', settings: { everyS } }, two: { enabled: true, runIn: 'host' } },
+  })
 
   await host.writeConfig('plugins', entries('often'))
   const { reason } = await host.reached('one', 'failed')
@@ -305,6 +307,7 @@ void t.test('a plugin can fail while it starts', async (t) => {
 
 void t.test('what cannot be imported is failed with the reason, and tried again', async (t) => {
   const host = await startLab(t, [])
+  await host.writeConfig('plugins', { plugins: { broken: { enabled: false, runIn: 'host' } } })
   const dir = join(host.pluginDir, 'broken')
   await mkdir(dir)
   await writeFile(join(dir, 'contract.json'), JSON.stringify({ id: 'broken' }))

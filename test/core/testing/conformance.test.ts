@@ -154,5 +154,6 @@ for (const [what, check, probe, why] of bad)
   void t.test(`a plugin that ${what} is caught`, async (t) => {
     const [message = 'nothing was caught', ...more] = await failures(await write(t, { ...good, ...probe }), check)
     t.match(message, why)
-    t.same(more, [])
+    // In a process of its own it fails as well, or is spared because its process has ended.
+    t.same(more.filter((each) => !each.includes('in a process of its own')), [])
   })
