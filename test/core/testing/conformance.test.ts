@@ -155,5 +155,8 @@ for (const [what, check, probe, why] of bad)
     const [message = 'nothing was caught', ...more] = await failures(await write(t, { ...good, ...probe }), check)
     t.match(message, why)
     // In a process of its own it fails as well, or is spared because its process has ended.
-    t.same(more.filter((each) => !each.includes('in a process of its own')), [])
+    t.same(
+      more.filter((each) => !each.includes('in a process of its own')),
+      [],
+    )
   })
