@@ -11,6 +11,6 @@ export function ignoreInspectorSignal(): void {
 
 /** Throws a StartError if the signal came before that. Whoever asks for the inspector, or loads code first that may open it, has it. */
 export function refuseInspector(options = [...process.execArgv, ...(process.env.NODE_OPTIONS ?? '').split(' ')]): void {
-  if (url() === undefined || options.some((option) => /^--?(inspect|import|require|r\b)/.test(option))) return
+  if (url() === undefined || options.some((option) => /^"?--?(inspect|import|require|r\b)/.test(option))) return
   throw new StartError('A signal opened the inspector of this process while it started. It ends, and may be started again.', 70)
 }

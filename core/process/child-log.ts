@@ -20,7 +20,7 @@ export function thrownCopy(error: unknown): { readonly message: string } {
   const { message, stack, code } = Object(copied) as Record<string, unknown>
   const [details, retryAfter] = [read(error, 'details'), read(error, 'retryAfter')]
   return {
-    message: typeof message === 'string' ? message : JSON.stringify(copied),
+    message: [message, copied].find((text) => typeof text === 'string') ?? JSON.stringify(copied),
     ...{ stack, code, retryAfter, details: details && (JSON.parse(JSON.stringify(details)) as unknown) },
   }
 }

@@ -12,7 +12,7 @@ void t.test('an open inspector is refused, unless somebody asked for it or loade
     exitCode: 70,
     message: /A signal opened the inspector/,
   })
-  for (const option of ['--inspect', '--inspect-brk=0', '--import=debugger.js', '--require', '-r']) refuseInspector([option])
+  for (const option of ['--inspect', '--inspect-brk=0', '"--import=debugger.js"', '--require', '-r']) refuseInspector([option])
   t.end()
 })
 

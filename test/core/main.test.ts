@@ -137,6 +137,14 @@ void t.test('a daemon that has an owner prints no link', async (t) => {
   t.notMatch(daemon.program.stdout + daemon.program.stderr, /login#|No owner/)
 })
 
+/** All that it started, and what these did. */
+async function childrenOf(pid: string): Promise<string[]> {
+  const threads = await readdir(`/proc/${pid}/task`)
+  const lists = await Promise.all(threads.map((thread) => readFile(`/proc/${pid}/task/${thread}/children`, 'utf8')))
+  const children = lists.join(' ').split(/\s+/).filter(Boolean)
+  return [...children, ...(await Promise.all(children.map(childrenOf))).flat()]
+}
+
 void t.test('the bot token is in no child process and not in the log', async (t) => {
   const place = await Place.create(t, {
     plugins: {
@@ -164,11 +172,8 @@ void t.test('the bot token is in no child process and not in the log', async (t)
   const client = await daemon.client()
   await reached(client, 'parent', 'running')
   await client.ask('parent:ask')
-  const { pid } = daemon.program.child
-  const threads = await readdir(`/proc/${pid}/task`)
-  const lists = await Promise.all(threads.map((thread) => readFile(`/proc/${pid}/task/${thread}/children`, 'utf8')))
-  const children = lists.join(' ').split(/\s+/).filter(Boolean)
-  t.equal(children.length, 2)
+  const children = await childrenOf(`${daemon.program.child.pid}`)
+  t.equal(children.length, 3, 'the plugin, and what it started by both ways')
   for (const child of children) t.notMatch(await readFile(`/proc/${child}/environ`, 'utf8'), botToken)
   await daemon.program.kill('SIGTERM')
   t.match(daemon.program.stdout, /the token is \[secret\]/)

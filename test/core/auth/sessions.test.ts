@@ -337,8 +337,9 @@ void t.test('a user has at most 50 sessions, the one used longest ago makes room
 })
 
 void t.test('there are at most 10,000 sessions, the one used longest ago makes room', async (t) => {
-  const { file } = await setUp(t)
-  const { createdAt, ...some } = (await setUp(t)).sessions.create(ada).session
+  const { file, sessions: before } = await setUp(t)
+  const { createdAt, ...some } = before.create(ada).session
+  await before.close()
   const logins = Array.from({ length: 10_000 }, (_, i) => ({
     session: { ...some, id: `${i}`, userId: `telegram:${i}`, createdAt, lastUsedAt: createdAt + ((i + 5000) % 10_000) },
     tokens: [],

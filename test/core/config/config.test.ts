@@ -84,7 +84,7 @@ test('directory and files may come later, go and come again', async (t, opened) 
   mkdirSync(dir)
   writeFileSync(join(dir, 'plugins.json'), '{ "plugins": { "audio": {} } }')
   await told(3)
-  t.same(config.plugins.plugins, { audio: { settings: {} } })
+  t.same(config.plugins.plugins, { audio: { memoryMb: 256, settings: {} } })
 })
 
 test('a file replaced by renaming, as editors do, and one behind a link are watched', async (t, opened) => {
@@ -204,7 +204,7 @@ test('an update writes one value and is in force when it resolves; comments, ord
   await config.update('plugins', ['plugins', 'wifi', 'enabled'], false)
   t.equal(statSync(file).ino, ino, 'nothing to change, nothing written')
   await config.update('plugins', ['plugins', 'wifi'], undefined)
-  t.same(config.plugins.plugins, { audio: { settings: {} } })
+  t.same(config.plugins.plugins, { audio: { memoryMb: 256, settings: {} } })
 })
 
 test('a new file is for its owner’s eyes and begins with its schema', async (t, opened) => {

@@ -66,7 +66,7 @@ void t.test('comments, trailing commas and a byte order mark are allowed; what i
   )
   t.match(config.host, { port: 0, limits: { sockets: 10, socketsPerUser: 32 }, tls: { cert: '/c', key: '/k' } })
   t.same(config.access.users, { 5: 'owner', 6: ['operator', 'guest'] })
-  t.same(config.plugins.plugins, { wifi: { enabled: false, namespace: '/a/b', settings: {} } })
+  t.same(config.plugins.plugins, { wifi: { enabled: false, namespace: '/a/b', memoryMb: 256, settings: {} } })
 })
 
 void t.test('values cannot be changed by who reads them', async (t) => {

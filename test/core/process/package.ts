@@ -7,7 +7,7 @@ import { startTestHost, type TestHost } from '../../../core/testing/host.ts'
 import { temporary } from '../lifecycle/lab.ts'
 
 const path = (relative: string) => fileURLToPath(new URL(relative, import.meta.url))
-const coverage = process.env.NODE_V8_COVERAGE
+const coverage = process.env._TAPJS_PROCESSINFO_COVERAGE_ === '1' && path('../../../.tap/coverage')
 /** What runs in a plugin's process, from the sources: slower to start, and coverage sees it. */
 export const sourceChild = {
   file: path('../../../core/process/child-main.ts'),
