@@ -56,6 +56,8 @@ export async function main({ root, commandName, service }: MainOptions): Promise
     })
     handleProcess(host, log, service)
     await host.start()
+    // It may have been on its way for a while.
+    refuseInspector()
     service.ready(host)
   } catch (error) {
     if (!(error instanceof StartError || error instanceof ConfigError)) throw error

@@ -74,6 +74,11 @@ export class PluginProcess {
     process.nextTick(() => channel.uncork())
   }
 
+  /** Lets it end by itself, for as long as that takes at most. */
+  part(): void {
+    this.#parts.launched.channel.end()
+  }
+
   /** From now on it must give signs of life. */
   watch(): void {
     this.#heardAt = performance.now()

@@ -45,6 +45,7 @@ export class RemoteRun implements Running {
   #onStarted: (() => void) | undefined
   #onFailure: ((error: Error) => void) | undefined
   #onStopped: () => void = () => {}
+  #hasStopped = false
   #isOver = false
   #hasEnded = false
 
@@ -117,7 +118,8 @@ export class RemoteRun implements Running {
   }
 
   async clear(): Promise<void> {
-    this.#process?.kill('It was stopped.')
+    if (this.#hasStopped) this.#process?.part()
+    else this.#process?.kill('It was stopped.')
     await this.#process?.ended
     this.#parts.module.clear()
   }
@@ -186,7 +188,10 @@ export class RemoteRun implements Running {
     if (kind === 'answer') return this.#answered(first, second, third)
     if (kind === 'threw') return this.#questionOf(first)?.reject(hearsay.thrown(second))
     if (kind === 'log') return log[hearsay.level(first)](second as object, third as string)
-    if (kind === 'stopped') return this.#onStopped()
+    if (kind === 'stopped') {
+      this.#hasStopped = true
+      return this.#onStopped()
+    }
     // Whatever else it does has no effect any more.
     if (this.#isOver) return undefined
     if (kind === 'publish') {
