@@ -101,7 +101,7 @@ export class Unit {
     this.#parts.pluginLog.error({ err: error }, 'an exception nobody caught')
     const said = read(error, 'message') ?? error
     const text = typeof said === 'string' ? said : `no Error, but of type ${typeof said}`
-    this.#run?.fail(`An exception nobody caught: ${clip(text)}`)
+    this.#run?.fail?.(`An exception nobody caught: ${clip(text)}`)
   }
 
   /** Ends it without asking; for when nobody can wait any longer. */

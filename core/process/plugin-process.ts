@@ -30,6 +30,8 @@ export class PluginProcess {
   readonly #channel: Channel
   /** Why it was ended, or what it said before. */
   #reason: string | undefined
+  /** Runs while it should be ending by itself. */
+  #parting: NodeJS.Timeout | undefined
   #loopDelayMs = 0
   #heardAt = performance.now()
   #lookedAt = performance.now()
@@ -46,15 +48,12 @@ export class PluginProcess {
       onBroken: (reason) => this.kill(`Its process was ended: ${reason}.`),
     })
     for (const stream of launched.output) this.#keepLines(stream)
-    let parting: NodeJS.Timeout | undefined
-    const onClosed = () => {
-      parting = setTimeout(() => this.kill('Its process closed its channel and was ended.'), partingMs)
-    }
+    const onClosed = () => this.#awaitEnd('Its process closed its channel and was ended.')
     launched.channel.once('close', onClosed)
     this.#watch = setInterval(() => this.#look(), lookMs).unref()
     this.ended = launched.ended.then((how) => {
       clearInterval(this.#watch)
-      clearTimeout(parting)
+      clearTimeout(this.#parting)
       launched.channel.off('close', onClosed)
       launched.channel.destroy()
       onEnd(this.#reason ?? how)
@@ -77,6 +76,11 @@ export class PluginProcess {
   /** Lets it end by itself, for as long as that takes at most. */
   part(): void {
     this.#parts.launched.channel.end()
+    this.#awaitEnd('It was stopped, and its process did not end.')
+  }
+
+  #awaitEnd(reason: string): void {
+    this.#parting ??= setTimeout(() => this.kill(reason), partingMs)
   }
 
   /** From now on it must give signs of life. */

@@ -102,10 +102,6 @@ export class RemoteRun implements Running {
     return hearsay.findings(await within(said, deadlineMs + 1000, 'its process did not say what it finds'))
   }
 
-  fail(reason: string): void {
-    this.#break(new Error(reason))
-  }
-
   end(): Promise<void> {
     this.#parts.module.audience = undefined
     this.#onFailure = undefined

@@ -22,8 +22,8 @@ export interface Running {
   goLive(): void
   /** What its drivers find, if they say it in time. */
   diagnose(deadlineMs: number): Promise<readonly Finding[]>
-  /** It broke: while it starts, that ends the start. */
-  fail(reason: string): void
+  /** It broke: while it starts, that ends the start. Only where its code runs in this process. */
+  fail?(reason: string): void
   /** Resolves when everything the plugin owned is released. */
   end(): Promise<void>
   /** Takes handlers and values off the module. Resolves when nothing of it runs any more, whether it has ended or not. */

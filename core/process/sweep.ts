@@ -16,13 +16,9 @@ export function killMarked(run: string, leader?: number): void {
 }
 
 function processes(): number[] {
-  try {
-    return readdirSync('/proc')
-      .map(Number)
-      .filter((pid) => pid > 0)
-  } catch {
-    return []
-  }
+  return readdirSync('/proc')
+    .map(Number)
+    .filter((pid) => pid > 0)
 }
 
 function bears(pid: number, run: string): boolean {

@@ -1,5 +1,8 @@
+import { writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import t from 'tap'
 import type { Contract } from '../../../core/plugin/contract.ts'
+import { temporary } from '../lifecycle/lab.ts'
 import { startWith } from './package.ts'
 
 const text = { type: 'object', properties: { text: { type: 'string' } }, required: ['text'], additionalProperties: false }
@@ -49,3 +52,16 @@ void t.test(
     t.not(next, pid)
   },
 )
+
+for (const [what, said, reason] of [
+  ['means nothing', '["dance",1]', 'Its process was ended: it said "dance", which means nothing.'],
+  ['is no message', 'hello', 'Its process was ended: a line is no message.'],
+  ['is not declared', '["publish","","own:never",null,1]', /^Its process was ended: /],
+  ['is no list', '["provide",{}]', /^Its process was ended: /],
+] as const)
+  void t.test(`a process is ended when what it says ${what}`, async (t) => {
+    const file = join(await temporary(t), 'liar.js')
+    await writeFile(file, `require('fs').writeSync(3, ${JSON.stringify(`${said}\n`)}); setInterval(() => {}, 1000)`)
+    const host = await startWith(t, contract, body, { child: { file }, pace: { retryMs: 60_000 } })
+    t.match(await host.reached('own', 'failed'), { reason })
+  })
