@@ -3,6 +3,8 @@ import { once } from 'node:events'
 import { chmod, chown, cp, mkdir, readdir, readFile, rm, stat, symlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
+import { addDependencies } from '../../scripts/cli/plugins/dependencies.ts'
+import { openSource } from '../../scripts/cli/plugins/source.ts'
 import { dist, hardwareOff, Place, reached } from '../cli/daemon.ts'
 import { packed, pluginFiles, tarball } from '../cli/packages.ts'
 
@@ -152,22 +154,12 @@ void t.test('what is no plugin for this host is refused, and nothing is there', 
   const link = join(place.dir, 'link.tgz')
   await writeFile(link, await tarball([{ path: 'package/a', type: 'SymbolicLink', linkpath: '/etc/passwd' }]))
   await refused(link, /^The package is refused: "package\/a" is a SymbolicLink/)
-  await refused('./none.tgz', /There is no file or folder .*none\.tgz that can be read \(ENOENT\)/)
-  await refused('git+ssh://git@example.org/x', /There is no file or folder/)
-  await refused('lamp@npm:other', /is no package of npm's registry/)
+  await refused('git+ssh://git@example.org/x', /^There is no file or folder/)
   await refused('--node-options', /Unknown option/)
-  for (const [name, spec] of [
-    ['git', 'git+https://example.org/x.git'],
-    ['hub', 'someone/thing'],
-    ['url', 'https://example.org/x.tgz'],
-    ['file', 'file:../../etc'],
-    ['alias', 'npm:x@git+https://example.org/x.git'],
-  ])
-    await refused(
-      await archive(place, 'lamp', { dependencies: { [name as string]: spec } }),
-      /^Its dependency \w+ is to come from .*only packages of npm's registry/,
-    )
-  await refused(await archive(place, 'lamp', { dependencies: { '../evil': '1.0.0' } }), /Its dependency \.\.\/evil is to come/)
+  await refused(
+    await archive(place, 'lamp', { dependencies: { thing: 'someone/thing' } }),
+    /^Its dependency thing is to come from someone\/thing; only/,
+  )
   t.same(await inPlugins(place), ['.patchbay'])
   t.same(await left(place), ['lock', 'previous'])
 
@@ -193,6 +185,50 @@ void t.test('what is no plugin for this host is refused, and nothing is there', 
   t.match(await said(place, 'update', 'none'), { code: 1, err: /^none was not installed by/ })
 })
 
+void t.test('only what the registry can have is asked of npm', async (t) => {
+  const dir = t.testdir()
+  await t.rejects(openSource(join(dir, 'none.tgz')), /^There is no file or folder .*none\.tgz that can be read \(ENOENT\)/)
+  for (const name of ['lamp@npm:other', 'lamp@file:x', 'lamp@', '-g', 'la mp', '@me', 'lamp@1 || 2', ''])
+    await t.rejects(openSource(name), /is no package of npm's registry/, name)
+  for (const name of ['lamp', 'lamp@1.0.0-beta.1+2', '@me/lamp@^1', 'lamp@latest'])
+    t.match(await openSource(name), { source: 'npm', from: name })
+
+  const npm = () => Promise.reject(new Error('npm was asked'))
+  const specs = [
+    'git+https://example.org/x.git',
+    'git@example.org:x',
+    'someone/thing',
+    'https://example.org/x.tgz',
+    'file:../../etc',
+    '../x',
+    'link:x',
+    'workspace:*',
+  ]
+  for (const spec of [...specs, 'npm:x@git+https://example.org/x.git', 'npm:../x', 7])
+    for (const field of ['dependencies', 'optionalDependencies'])
+      await t.rejects(
+        addDependencies(dir, { name: 'lamp', version: '1.0.0', [field]: { thing: spec } }, npm),
+        /is to come from/,
+        String(spec),
+      )
+  for (const name of ['../evil', '--global', 'a b', '.bin', ''])
+    await t.rejects(
+      addDependencies(dir, { name: 'lamp', version: '1.0.0', dependencies: { [name]: '1.0.0' } }, npm),
+      /is to come from/,
+      name,
+    )
+  for (const spec of ['', '*', '^1.0.0', '>=1 <3 || 5.x', 'next', 'npm:@me/other@~2'])
+    await t.rejects(
+      addDependencies(dir, { name: 'lamp', version: '1.0.0', dependencies: { thing: spec } }, npm),
+      /npm was asked/,
+      spec,
+    )
+  t.same(await addDependencies(dir, { name: 'lamp', version: '1.0.0', dependencies: { patchbay: 'file:..' } }, npm), {
+    packages: {},
+    withScripts: [],
+  })
+})
+
 void t.test('a folder is taken as it is, without what is hidden; one with links is refused', async (t) => {
   const place = await Place.create(t, {
     plugins: { plugins: { ...off.plugins, lamp: { enabled: true, grants: ['network'], settings: { a: 1 } } } },
@@ -216,7 +252,7 @@ void t.test('a folder is taken as it is, without what is hidden; one with links 
   t.match(await said(place, 'add', dir), { code: 1, err: /passwd is a link, no file, or lies too deep/ })
   t.match((await said(place, 'enable', 'lamp', '--yes')).out, /lamp is switched on/)
   await writeFile(join(place.dataDir, 'plugins/lamp/addon.node'), '')
-  t.match((await said(place, 'enable', 'lamp', '--yes')).out, /It brings machine code, .*: addon\.node\./)
+  t.match((await said(place, 'enable', 'lamp', '--yes')).out, /It brings machine code, .*, in addon\.node\./)
 })
 
 void t.test('interrupted wherever, there is the old one or the new, whole; and the next command cleans up', async (t) => {

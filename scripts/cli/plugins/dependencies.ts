@@ -67,7 +67,7 @@ export async function addDependencies(directory: string, manifest: Manifest, npm
   }
   return {
     packages: Object.fromEntries(locked.map(([at, { version = '', integrity = '' }]) => [at, { version, integrity }])),
-    withScripts: locked.filter(([, { hasInstallScript }]) => hasInstallScript).map(([at]) => nameOf(at)),
+    withScripts: [...new Set(locked.filter(([, { hasInstallScript }]) => hasInstallScript).map(([at]) => nameOf(at)))],
   }
 }
 
@@ -78,7 +78,7 @@ function judged(field: unknown, at: string): Record<string, string> {
   for (const [name, spec] of pairs) {
     const [, other, range = ''] = alias.exec(String(spec)) ?? []
     const fits = other === undefined ? wanted.test(String(spec)) : npmName.test(other) && wanted.test(range)
-    if (!npmName.test(name) || !fits)
+    if (typeof spec !== 'string' || !npmName.test(name) || !fits)
       throw new Error(
         `Its dependency ${clip(name)} is to come from ${clip(String(spec))}; only packages of npm's registry are installed.`,
       )
@@ -106,6 +106,8 @@ function review({ packages = {} }: { readonly packages?: Readonly<Record<string,
 
 /** Without the optional ones that are for other machines, and what lies in these. */
 function forThisMachine(entries: Entries): Entries {
+  // Or else it looks up the names of all who are connected.
+  Object.assign(process.report, { excludeNetwork: true })
   const { glibcVersionRuntime } = (process.report.getReport() as { header: { glibcVersionRuntime?: string } }).header
   const libc = glibcVersionRuntime ? 'glibc' : 'musl'
   const foreign = entries

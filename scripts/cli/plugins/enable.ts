@@ -1,8 +1,6 @@
 import { readdir } from 'node:fs/promises'
 import { createInterface } from 'node:readline/promises'
 import { parseArgs } from 'node:util'
-import { Config } from '../../../core/config/config.ts'
-import { resolvePaths } from '../../../core/config/paths.ts'
 import { asksFor, describeGrant } from '../../../core/lifecycle/grants.ts'
 import type { Found } from '../../../core/lifecycle/read-package.ts'
 import { printable } from '../../../core/log.ts'
@@ -11,6 +9,7 @@ import type { Installation } from '../main.ts'
 import { usage } from '../plugins.ts'
 import { table } from '../table.ts'
 import { readDisk } from '../without-daemon.ts'
+import { openConfig } from './install.ts'
 
 /** Switches a plugin on, after its owner has seen what it asks for and agreed. */
 export async function enable(args: string[], installation: Installation): Promise<void> {
@@ -32,11 +31,10 @@ export async function enable(args: string[], installation: Installation): Promis
       return void process.stdout.write('It stays as it was.\n')
     }
   }
-  const config = await open(installation)
+  const config = await openConfig(installation)
   // What was shown, and no more: one that has come to ask for more meanwhile stays off.
   if (asks.length > 0) await config.update('plugins', ['plugins', id, 'grants'], asks)
   await config.update('plugins', ['plugins', id, 'enabled'], true)
-  await config.close()
   process.stdout.write(`${id} is switched on. How it fares: ${installation.commandName} plugins\n`)
 }
 
@@ -47,9 +45,8 @@ export async function disable(args: string[], installation: Installation): Promi
   if (id === undefined || positionals.length > 1) throw usage('disable <id>', installation)
   const { builtin } = await find(id, installation)
   if (builtin && id === 'host') throw new Error('The host module stays on: it is how everything else is switched on.')
-  const config = await open(installation)
+  const config = await openConfig(installation)
   await config.update('plugins', ['plugins', id, 'enabled'], false)
-  await config.close()
   process.stdout.write(`${id} is switched off.\n`)
 }
 
@@ -60,9 +57,6 @@ async function find(id: string, installation: Installation): Promise<Found> {
   return found
 }
 
-const open = ({ root }: Installation): Promise<Config> =>
-  Config.open({ configDir: resolvePaths(process.env, root).configDir, env: process.env })
-
 /** What an owner agrees to. Everything in it may be a stranger's text. */
 async function consentText(found: Found, contract: Contract, asks: readonly string[]): Promise<string> {
   const { id, version, dir } = found
@@ -71,7 +65,7 @@ async function consentText(found: Found, contract: Contract, asks: readonly stri
     Object.entries<CommandDefinition>(group.commands ?? {}),
   )
   const asked = asks.map((ask) => [`  ${ask}`, describeGrant(ask).sentence])
-  const compiled = await compiledFiles(dir)
+  const compiled = await machineCode(dir)
   const parts = [
     `${printable(id)} ${printable(version)}${description && `: ${printable(description)}`}\n`,
     asks.length > 0 ? `\nIt asks for\n${table(asked)}` : '\nIt asks for nothing beyond what every plugin has.\n',
@@ -79,7 +73,7 @@ async function consentText(found: Found, contract: Contract, asks: readonly stri
       ? `\nClients may tell it\n${table(commands.map(([name, { role = 'owner' }]) => [`  ${name}`, who[role]]))}`
       : '',
     compiled.length > 0
-      ? `\nIt brings machine code, which Node.js cannot hold back once it may run: ${compiled.map(printable).join(', ')}.\n`
+      ? `\nIt brings machine code, which Node.js cannot hold back once it may run, in ${compiled.map(printable).join(', ')}.\n`
       : '',
     '\n',
   ]
@@ -88,11 +82,10 @@ async function consentText(found: Found, contract: Contract, asks: readonly stri
 
 const who = { owner: 'the owner', operator: 'operators and the owner', viewer: 'everybody who may enter' } as const
 
-/** The first few files of machine code in a package, its dependencies included. */
-async function compiledFiles(dir: string): Promise<string[]> {
-  const entries = await readdir(dir, { recursive: true })
-  const files = entries.filter((name) => /\.(node|so(\.\d+)*)$/.test(name))
-  return files.length > 5 ? [...files.slice(0, 5), `and ${files.length - 5} more`] : files
+/** Where machine code lies in a package: names of packages that it depends on, or files of its own. */
+async function machineCode(dir: string): Promise<string[]> {
+  const files = (await readdir(dir, { recursive: true })).filter((name) => /\.(node|so(\.\d+)*)$/.test(name))
+  return [...new Set(files.map((file) => /^.*node_modules\/((?:@[^/]+\/)?[^/]+)/.exec(file)?.[1] ?? file))].slice(0, 20)
 }
 
 async function agrees({ commandName }: Installation, id: string): Promise<boolean> {

@@ -47,11 +47,11 @@ export class Npm {
     ]
   }
 
-  /** `dir` is an empty directory. */
+  /** `dir` is made. */
   static async open(dir: string): Promise<Npm> {
     const settings = await readNpmSettings()
     const { registries: allowed, proxyFor } = settings
-    await mkdir(join(dir, '.tmp'), { mode: 0o700 })
+    await mkdir(join(dir, '.tmp'), { recursive: true, mode: 0o700 })
     await writeFile(join(dir, '.user'), settings.text, { mode: 0o600 })
     await writeFile(join(dir, '.global'), '')
     const gate = new Gate({ allowed, proxyFor, maxBytes: most.network })

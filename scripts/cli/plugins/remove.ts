@@ -1,15 +1,13 @@
 import { lstat, rename } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { parseArgs } from 'node:util'
-import { Config } from '../../../core/config/config.ts'
-import { resolvePaths } from '../../../core/config/paths.ts'
 import { idPattern } from '../../../core/lifecycle/contract-check.ts'
 import { clip } from '../../../core/lifecycle/problem.ts'
 import { printable } from '../../../core/log.ts'
 import type { Installation } from '../main.ts'
 import { usage } from '../plugins.ts'
 import { readDisk } from '../without-daemon.ts'
-import { enterDataDir, forgetConsent } from './install.ts'
+import { enterDataDir, forgetConsent, openConfig } from './install.ts'
 import { inWorkshop, remove as removeTree } from './workshop.ts'
 
 /** Where a plugin keeps what is its own. */
@@ -36,9 +34,7 @@ export async function remove(args: string[], installation: Installation): Promis
     if (!it && !(hasData && values.data)) throw new Error(`There is no plugin ${printable(id)}.`)
     if (it) {
       // Nothing of this name is to start by what was said about this one.
-      const config = await Config.open({ configDir: resolvePaths(process.env, installation.root).configDir, env: process.env })
-      if (idPattern.test(id)) await forgetConsent(id, config)
-      await config.close()
+      if (idPattern.test(id)) await forgetConsent(id, await openConfig(installation))
       await rename(it.dir, join(work, 'removed'))
       if (idPattern.test(id)) await removeTree(previous(id))
     }

@@ -1,14 +1,13 @@
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
-import { Config } from '../../../core/config/config.ts'
-import { resolvePaths } from '../../../core/config/paths.ts'
 import { lacking, ungranted } from '../../../core/lifecycle/grants.ts'
 import { readPackage } from '../../../core/lifecycle/read-package.ts'
 import { printable } from '../../../core/log.ts'
 import type { Installation } from '../main.ts'
 import { usage } from '../plugins.ts'
+import { readDisk } from '../without-daemon.ts'
 import { sentencesOf } from './add.ts'
-import { enterDataDir, install, installed, type Outcome } from './install.ts'
+import { enterDataDir, entryOf, install, installed, type Outcome, openConfig } from './install.ts'
 import { openSource } from './source.ts'
 import { exchange, inWorkshop } from './workshop.ts'
 
@@ -16,7 +15,7 @@ import { exchange, inWorkshop } from './workshop.ts'
 export async function update(args: string[], installation: Installation): Promise<void> {
   const { values, positionals } = parseArgs({ args, allowPositionals: true, options: { json: { type: 'boolean' } } })
   const pluginsDir = join(await enterDataDir(installation), 'plugins')
-  const known = await installed(pluginsDir, installation)
+  const known = await installed(pluginsDir, (await readDisk(installation)).found)
   const stranger = positionals.find((id) => known.every((each) => each.id !== id))
   if (stranger !== undefined)
     throw new Error(`${printable(stranger)} was not installed by ${installation.commandName} plugins add.`)
@@ -46,18 +45,16 @@ export async function rollback(args: string[], installation: Installation): Prom
   const { positionals } = parseArgs({ args, allowPositionals: true })
   const [id] = positionals
   if (id === undefined || positionals.length > 1) throw usage('rollback <id>', installation)
-  const { commandName, root } = installation
+  const { commandName } = installation
   const dataDir = await enterDataDir(installation)
   await inWorkshop(dataDir, async ({ pluginsDir, previous }) => {
-    const is = (await installed(pluginsDir, installation)).find((each) => each.id === id)
+    const is = (await installed(pluginsDir, (await readDisk(installation)).found)).find((each) => each.id === id)
     const before = is && (await readPackage(previous(id), { builtin: false }))
     if (!before) throw new Error(`There is no earlier version of ${printable(id)} here.`)
     if (before.problem !== undefined || before.contract?.id !== id)
       throw new Error(`The earlier version of ${id} cannot run here: ${before.problem}.`)
     await exchange(previous(id), join(pluginsDir, id))
-    const config = await Config.open({ configDir: resolvePaths(process.env, root).configDir, env: process.env })
-    await config.close()
-    const { enabled, grants = [] } = config.plugins.plugins[id] ?? {}
+    const { enabled, grants = [] } = entryOf(await openConfig(installation), id)
     const held = enabled ? lacking(id, ungranted(before.contract, grants), commandName) : undefined
     process.stdout.write(
       `${id} is ${printable(before.version)} again. Version ${printable(is.record.version)} is kept: ${commandName} plugins rollback ${id}\n`,
