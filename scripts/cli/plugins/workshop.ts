@@ -1,4 +1,5 @@
 import { type ChildProcess, execFile, spawn } from 'node:child_process'
+import { rmSync } from 'node:fs'
 import { lstat, mkdir, mkdtemp, open, readdir, rename, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
@@ -36,6 +37,8 @@ export async function inWorkshop<T>(dataDir: string, task: (workshop: Workshop) 
       return await task({ pluginsDir, work, previous: (id) => join(dir, 'previous', id) })
     } finally {
       await remove(work)
+      // What was being unpacked when something else failed may still come.
+      process.once('exit', () => rmSync(work, { recursive: true, force: true }))
     }
   } finally {
     await file.close()
