@@ -9,11 +9,11 @@ import { watchDirectory } from '../process/watch-directory.ts'
 import { checkDevice, checkSession, matches } from './needs-files.ts'
 import { checkTool } from './needs-tools.ts'
 
-/** Milliseconds in which a service tells of its objects. */
-const objectsMs = 5000
+type Bus = Pick<SystemBus, 'isAvailable' | 'watchName' | 'watchObjects'>
+type ObjectNeed = NonNullable<ServiceNeed['object']>
 
 export interface Surroundings {
-  readonly bus: Pick<SystemBus, 'isAvailable' | 'watchName' | 'watchObjects'>
+  readonly bus: Bus
   /** Instead of the PATH of this process. */
   readonly path?: string
   /** False: no program is started, and so no tool is asked for its version. */
@@ -38,46 +38,33 @@ function services({ dbus = [] }: Needs): ReadonlyArray<readonly [name: string, s
     : Object.entries(dbus as Record<string, ServiceNeed>)
 }
 
-async function checkService(name: string, service: ServiceNeed, bus: Surroundings['bus']): Promise<Finding> {
+async function checkService(name: string, service: ServiceNeed, bus: Bus): Promise<Finding> {
   const { package: debianPackage, unit, optional = false, object } = service
   const finding = { kind: 'dbus', name, optional } as const
   try {
-    const ok = await bus.isAvailable(name)
-    if (ok && object && !(await hasObject(name, object, bus))) {
-      const sentence = `The service ${name} has no ${object.name}, or does not run.`
-      return { ...finding, ok: false, sentence, ...(unit && { mend: `sudo systemctl enable --now ${unit}` }) }
-    }
+    const isThere = await bus.isAvailable(name)
+    const ok = isThere && (!object || (await hasObject(name, object, bus)))
     if (ok) return { ...finding, ok, sentence: `The service ${name} is on the system bus.` }
-    const commands = [
-      ...(debianPackage ? [`sudo apt-get install ${debianPackage}`] : []),
-      ...(unit ? [`sudo systemctl enable --now ${unit}`] : []),
-    ]
-    const mend = commands.length > 0 ? { mend: commands.join(' && ') } : {}
-    return { ...finding, ok, sentence: `The service ${name} is not on the system bus.`, ...mend }
+    const lack = isThere ? `has no ${object?.name}, or does not run` : 'is not on the system bus'
+    const install = debianPackage && !isThere ? [`sudo apt-get install ${debianPackage}`] : []
+    const commands = [...install, ...(unit ? [`sudo systemctl enable --now ${unit}`] : [])]
+    const mend = commands.length > 0 && { mend: commands.join(' && ') }
+    return { ...finding, ok, sentence: `The service ${name} ${lack}.`, ...mend }
   } catch (error) {
     const sentence = `The service ${name} is out of reach. ${(error as Error).message}`
     return { ...finding, ok: false, sentence, mend: 'sudo apt-get install dbus' }
   }
 }
 
-type ObjectNeed = NonNullable<ServiceNeed['object']>
-
-function watchObject(
-  name: string,
-  { root = '/', interface: wanted }: ObjectNeed,
-  bus: Surroundings['bus'],
-  onChange: (has: boolean) => void,
-): () => void {
+/** Asks a service that runs, and starts none, until it is released. */
+function watchObject(name: string, { root = '/', interface: wanted }: ObjectNeed, bus: Bus, onChange: (has: boolean) => void) {
   return bus.watchObjects(name, { root, interfaces: [wanted] }, ({ size }) => onChange(size > 0))
 }
 
-/** Asks a service that runs, and starts none. */
-async function hasObject(name: string, object: ObjectNeed, bus: Surroundings['bus']): Promise<boolean> {
+async function hasObject(name: string, object: ObjectNeed, bus: Bus): Promise<boolean> {
   let release = () => {}
-  const asked = new Promise<boolean>((resolve) => {
-    release = watchObject(name, object, bus, resolve)
-  })
-  return within(asked, objectsMs, `It does not tell what it has.`).finally(release)
+  const asked = new Promise<boolean>((resolve) => (release = watchObject(name, object, bus, resolve)))
+  return within(asked, 5000, 'It does not tell what it has.').finally(release)
 }
 
 /** Those without which the plugin does not start. */
@@ -122,11 +109,9 @@ export function watchNeeds(all: Needs, surroundings: Surroundings, onChange: (mi
       if (!entry || matches(path, entry)) onEvent()
     })
   const watched = [...paths, ...devices, ...(session ? [sessionDirectory()] : [])].map(watchPath)
-  const { bus } = surroundings
-  const names = Object.entries(dbus).map(([name, { object }]) =>
-    object ? watchObject(name, object, bus, onEvent) : bus.watchName(name, onEvent),
-  )
-  const releases = [...watched, ...names]
+  const watchService = ([name, { object }]: readonly [string, ServiceNeed]) =>
+    object ? watchObject(name, object, surroundings.bus, onEvent) : surroundings.bus.watchName(name, onEvent)
+  const releases = [...watched, ...Object.entries(dbus).map(watchService)]
   void check()
   return () => {
     ended = true

@@ -74,15 +74,11 @@ export interface ServiceNeed {
   readonly unit?: string
   /** The plugin runs without it, with less to do. */
   readonly optional?: boolean
-  /** The hardware behind it: the service must run and have an object with this interface. */
-  readonly object?: {
-    /** Such as `org.bluez.Adapter1`. */
-    readonly interface: string
-    /** Where the service's `org.freedesktop.DBus.ObjectManager` is. Default `/`. */
-    readonly root?: string
-    /** What a person calls it, such as `Bluetooth adapter`. */
-    readonly name: string
-  }
+  /**
+   * The hardware behind it: the service must run and have an object with this interface, such as `org.bluez.Adapter1`. `root` (default
+   * `/`) is where its `org.freedesktop.DBus.ObjectManager` is, `name` what a person calls such a thing, as in `Bluetooth adapter`.
+   */
+  readonly object?: { readonly interface: string; readonly root?: string; readonly name: string }
 }
 
 /**
