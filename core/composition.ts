@@ -135,6 +135,7 @@ export function compose(options: Options): DependencyContainer {
       bus,
       observers: get(Observers),
       safeMode: get(SafeMode),
+      keepDir: join(options.dataDir, 'last-good'),
       loader: new Loader(options.apiUrl),
       development: options.development,
       pace: { ...pace, ...options.pace },

@@ -25,7 +25,7 @@ function controlCommands({ control, hub, issueLink, observers }: ControlCommandP
   const commands: Readonly<Record<string, (request: Readonly<Record<string, unknown>>) => object | Promise<object>>> = {
     ping: () => ({ pid: process.pid }),
     login: ({ lan }) => issueLink(lan === true),
-    plugins: () => ({ plugins: control().plugins() }),
+    plugins: () => ({ plugins: control().load().plugins }),
     async restart({ plugin }) {
       const find = () =>
         control()

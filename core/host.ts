@@ -252,7 +252,7 @@ export class Host {
   #overview(): object {
     const supervisor = this.#get(Supervisor)
     const boot = this.#started.map(({ name, reason, ms }) => ({ name, reason, ms: Math.round(ms * 10) / 10 }))
-    const [plugins, startMs] = [supervisor.statuses(), supervisor.startTimes()]
+    const [plugins, startMs] = [supervisor.health(), supervisor.startTimes()]
     const safeMode = this.#get(SafeMode).sentence
     return { plugins, ...(safeMode && { safeMode }), boot, startMs, configProblems: this.#options.config.problems }
   }

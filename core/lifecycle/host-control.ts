@@ -87,11 +87,7 @@ export function createHostControl(parts: HostControlParts): HostControl {
       clients: hub.clients.size,
       sessions: sessions.list().length,
       subscriptions: Object.fromEntries([...hub.modules].map(([id, { subscribers }]) => [id, subscribers.size])),
-      plugins: supervisor.units().map(({ status, tally: { starts, failures } }) => ({
-        ...status,
-        restarts: Math.max(0, starts - 1),
-        failures,
-      })),
+      plugins: supervisor.health(),
     }),
     observe: (observer) => observers.add(observer),
   }

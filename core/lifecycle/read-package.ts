@@ -26,6 +26,8 @@ export interface Found {
   readonly digest?: string
   /** Why it cannot be used and what mends it. Without it `entry`, `contract` and `digest` are there. */
   readonly problem?: string
+  /** A sentence: this is a copy of an earlier version, and why. */
+  readonly standsIn?: string
 }
 
 const stillCopied = 'is it still being copied?'

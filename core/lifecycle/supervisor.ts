@@ -1,13 +1,14 @@
 import { pathToFileURL } from 'node:url'
 import pluginsSchema from '../../config/schemas/plugins.schema.json' with { type: 'json' }
 import type { Config } from '../config/config.ts'
-import type { PluginStatus } from '../plugin/host-control.ts'
+import type { PluginHealth, PluginStatus } from '../plugin/host-control.ts'
 import { currentOwner } from '../process/attribution.ts'
 import { read } from '../process/bounded-copy.ts'
 import { within } from '../process/deadline.ts'
 import type { SafeMode } from '../safe-mode.ts'
 import type { Observers } from '../wire/observers.ts'
 import { lacking, ungranted } from './grants.ts'
+import { LastGood } from './last-good.ts'
 import type { Found } from './read-package.ts'
 import { Unit } from './unit.ts'
 import type { UnitParts, Wish } from './unit-parts.ts'
@@ -19,6 +20,8 @@ export interface SupervisorParts extends Omit<UnitParts, 'log' | 'pluginLog' | '
   readonly commandName: string
   readonly observers: Observers
   readonly safeMode: Pick<SafeMode, 'heldBack' | 'release'>
+  /** Where the versions are kept that ran. */
+  readonly keepDir: string
 }
 
 const defaultMemoryMb = pluginsSchema.properties.plugins.additionalProperties.properties.memoryMb.default
@@ -29,10 +32,18 @@ export class Supervisor {
   /** By directory: two packages may claim one id. */
   readonly #units = new Map<string, Unit>()
   readonly #listeners = new Set<() => void>()
+  readonly #lastGood: LastGood
   #found: readonly Found[] = []
 
   constructor(parts: SupervisorParts) {
     this.#parts = parts
+    const { keepDir: dir, logsFor, pace } = parts
+    this.#lastGood = new LastGood({
+      dir,
+      logFor: (id) => logsFor(id).log,
+      keepAfterMs: pace.keepAfterMs,
+      onChange: () => void this.reconcile(),
+    })
   }
 
   /** Called after every change of a plugin's state. */
@@ -42,11 +53,16 @@ export class Supervisor {
   }
 
   statuses(): PluginStatus[] {
-    return [...this.#units.values()].map((unit) => unit.status).sort((one, other) => one.id.localeCompare(other.id))
+    return this.units().map((unit) => unit.status)
   }
 
+  health(): Array<PluginStatus & PluginHealth> {
+    return this.units().map((unit) => ({ ...unit.status, ...unit.health() }))
+  }
+
+  /** By their ids. */
   units(): Unit[] {
-    return [...this.#units.values()]
+    return [...this.#units.values()].sort((one, other) => one.found.id.localeCompare(other.found.id))
   }
 
   /** Milliseconds that each plugin's last start took. */
@@ -74,22 +90,32 @@ export class Supervisor {
     for (const [dir] of gone) this.#units.delete(dir)
     await Promise.all(gone.map(([, unit]) => unit.remove()))
     this.meet(this.#found)
-    await Promise.all(this.#found.map((item) => this.#units.get(item.dir)?.update(item, this.#wish(item))))
+    await Promise.all(this.#found.map((item) => this.#update(item)))
     // What one has given up, a name or a namespace, another may have waited for.
     await Promise.all([...this.#units.values()].map((unit) => unit.converge()))
+    await this.#lastGood.sweep(new Set(this.#found.map(({ id }) => id)))
     // Also what is no change of a state: one is gone, or the code of one has changed.
     this.#changed()
   }
 
+  async #update(found: Found): Promise<void> {
+    const { enabled, heldBack, runIn, settings } = this.#wish(found)
+    const mayStandIn = !found.builtin && enabled && !heldBack && runIn === 'process'
+    const chosen = mayStandIn ? await this.#lastGood.choose(found, settings) : found
+    await this.#units.get(found.dir)?.update(chosen, this.#wish(chosen))
+  }
+
   /** Stops and starts a plugin, out of quarantine and in safe mode too. Resolves when it has come to rest. */
   async restart(id: string): Promise<void> {
-    if (this.#parts.safeMode.release(id)) await this.reconcile()
+    const onDisk = this.#found.find((found) => found.id === id && !found.builtin)
+    const isRetried = onDisk !== undefined && this.#lastGood.retry(onDisk.dir)
+    if (this.#parts.safeMode.release(id) || isRetried) await this.reconcile()
     else await this.unit(id)?.restart()
   }
 
   /** Stops all. Rejects if that takes too long. */
   async stop(): Promise<void> {
-    const stopped = Promise.all([...this.#units.values()].map((unit) => unit.remove()))
+    const stopped = Promise.all([this.#lastGood.close(), ...[...this.#units.values()].map((unit) => unit.remove())])
     try {
       await within(stopped, this.#parts.pace.quitMs, 'some plugins do not stop')
     } finally {
@@ -120,8 +146,10 @@ export class Supervisor {
 
   #create(found: Found): void {
     const { logsFor, config, commandName, observers, ...parts } = this.#parts
-    const onChange = ({ id: plugin, state, reason }: PluginStatus) => {
+    const onChange = ({ id: plugin, state, reason, runIn }: PluginStatus) => {
       observers.notice({ kind: 'plugin', plugin, state, reason })
+      if (runIn === 'process' && !unit.found.builtin)
+        this.#lastGood.note(unit.found, this.#wish(unit.found).settings, { state, ...(reason && { reason }) })
       this.#changed()
     }
     const unit = new Unit(found, this.#wish(found), { ...parts, ...logsFor(found.id), onChange })

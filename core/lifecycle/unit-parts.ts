@@ -10,9 +10,18 @@ import type { Road } from '../wire/road.ts'
 
 /**
  * Milliseconds: deadlines of a start and of a stop, and of all stops together when the host ends, so that a plugin that hangs does not
- * keep the sessions from being saved; how long a process of a plugin may give no sign of life; the first pause before a failed plugin is tried again, of which each further one is twice as long.
+ * keep the sessions from being saved; how long a process of a plugin may give no sign of life; the first pause before a failed plugin is
+ * tried again, of which each further one is twice as long; how long a version must have run to be kept.
  */
-export const pace = { startMs: 15_000, diagnoseMs: 5_000, stopMs: 5_000, quitMs: 4_000, silenceMs: 5_000, retryMs: 1_000 }
+export const pace = {
+  startMs: 15_000,
+  diagnoseMs: 5_000,
+  stopMs: 5_000,
+  quitMs: 4_000,
+  silenceMs: 5_000,
+  retryMs: 1_000,
+  keepAfterMs: 5_000,
+}
 
 /** What the configuration says of a plugin. */
 export interface Wish {

@@ -1,6 +1,6 @@
 import { isDeepStrictEqual } from 'node:util'
 import type { Finding } from '../plugin/capabilities.ts'
-import type { PluginStatus } from '../plugin/host-control.ts'
+import type { PluginHealth, PluginStatus } from '../plugin/host-control.ts'
 import { read } from '../process/bounded-copy.ts'
 import { within } from '../process/deadline.ts'
 import { Misfit, type ProcessFigures, type Running } from '../process/running.ts'
@@ -33,7 +33,7 @@ export class Unit {
   /** Milliseconds that the last start took, for the boot tree. */
   startMs: number | undefined
   /** Times it reached `running`, and times it failed, since the host started. */
-  readonly tally = { starts: 0, failures: 0 }
+  readonly #tally = { starts: 0, failures: 0 }
 
   constructor(found: Found, wish: Wish, parts: UnitParts) {
     this.found = found
@@ -44,11 +44,12 @@ export class Unit {
   }
 
   get status(): PluginStatus {
-    const { id, description, version, builtin } = this.found
+    const { id, description, version, builtin, standsIn } = this.found
+    const reason = this.#state === 'running' ? standsIn : this.#reason
     return {
       id,
       state: this.#state,
-      ...(this.#reason && { reason: this.#reason }),
+      ...(reason && { reason }),
       ...(description && { description }),
       version,
       builtin,
@@ -63,6 +64,13 @@ export class Unit {
   /** Undefined unless a process of its own runs. */
   figures(): ProcessFigures | undefined {
     return this.#run?.figures()
+  }
+
+  health(): PluginHealth {
+    const { starts, failures } = this.#tally
+    const process = this.figures()
+    const unanswered = this.#parts.road.calls.count((call) => call.command.module === this.#module)
+    return { restarts: Math.max(0, starts - 1), failures, unanswered, ...(process && { process }) }
   }
 
   /** What the drivers of a plugin that runs find. */
@@ -192,7 +200,7 @@ export class Unit {
       return error instanceof Misfit ? this.#set('failed', reason) : this.#noteFailure(reason)
     }
     this.startMs = performance.now() - begun
-    this.tally.starts++
+    this.#tally.starts++
     this.#set('running')
     run.goLive()
   }
@@ -218,7 +226,7 @@ export class Unit {
 
   /** Backs off, or gives up. */
   #noteFailure(reason: string): void {
-    this.tally.failures++
+    this.#tally.failures++
     if (this.#patience.bear()) this.#set('failed', reason)
     else this.#set('quarantined', `It failed five times in five minutes. Last: ${reason}`)
     if (this.#module) this.#parts.hub.publishError(this.#module, { code: 'MODULE_FAILED', message: reason })

@@ -115,6 +115,29 @@ export interface HostFacts {
   }
 }
 
+/** What a plugin costs, and how it fares. */
+export interface PluginHealth {
+  /** Starts after the first, and runs or starts that failed, since the host started. */
+  readonly restarts: number
+  readonly failures: number
+  /** Commands that it has not answered yet. */
+  readonly unanswered: number
+  /** Of its own process; there is none of what runs in the host's, where nobody can tell who costs what. */
+  readonly process?: {
+    /** Undefined where it cannot be known. */
+    readonly pid?: number
+    /** Seconds of CPU, of all its threads, since it started. */
+    readonly cpuS: number
+    /** Bytes: all, and without what it shares with others, such as the program's own file. */
+    readonly rss: number
+    readonly ownMemory: number
+    /** Milliseconds that its event loop was late, when it last gave a sign of life. */
+    readonly loopDelayMs: number
+    /** Messages to it that wait. */
+    readonly waiting: number
+  }
+}
+
 /** How much of everything there is now. */
 export interface HostLoad {
   /** Connected sockets. */
@@ -122,13 +145,7 @@ export interface HostLoad {
   readonly sessions: number
   /** Subscribers, by module. */
   readonly subscriptions: Readonly<Record<string, number>>
-  readonly plugins: ReadonlyArray<
-    Pick<PluginStatus, 'id' | 'state' | 'version'> & {
-      /** Starts after the first, and runs or starts that failed, since the host started. */
-      readonly restarts: number
-      readonly failures: number
-    }
-  >
+  readonly plugins: ReadonlyArray<PluginStatus & PluginHealth>
 }
 
 /** A command that was answered. No field but `userId`, `address` and `id` is a client's text. */

@@ -1,18 +1,8 @@
 import type { Finding } from '../plugin/capabilities.ts'
+import type { PluginHealth } from '../plugin/host-control.ts'
 
 /** What a process of its own costs. */
-export interface ProcessFigures {
-  readonly pid?: number
-  /** Seconds, of all its threads, since it started. */
-  readonly cpuS: number
-  /** Bytes: all, and without what it shares with others (the program's own file, mostly). */
-  readonly rss: number
-  readonly ownMemory: number
-  /** Milliseconds that its event loop was late, when it last gave a sign of life. */
-  readonly loopDelayMs: number
-  /** Messages to it that wait. */
-  readonly waiting: number
-}
+export type ProcessFigures = NonNullable<PluginHealth['process']>
 
 /** One run of a plugin, wherever its code runs. */
 export interface Running {

@@ -20,6 +20,8 @@ export interface TestHostOptions {
     readonly quitMs?: number
     readonly silenceMs?: number
     readonly retryMs?: number
+    /** How long a version must have run to be kept, for a later one to be rolled back to. */
+    readonly keepAfterMs?: number
   }
   /** Another system bus than the machine's, such as `unix:path=/tmp/bus`. */
   readonly busAddress?: string

@@ -133,6 +133,13 @@ export class Calls {
     })
   }
 
+  /** How many match. */
+  count(matches: (call: Call) => boolean): number {
+    let count = 0
+    for (const calls of this.#byUser.values()) for (const call of calls) if (matches(call)) count++
+    return count
+  }
+
   /** Ends the calls that match: their client left, or their module stops. */
   end(matches: (call: Call) => boolean, refusal: CommandError): void {
     for (const calls of [...this.#byUser.values()]) for (const call of [...calls]) if (matches(call)) call.end(refusal)

@@ -18,7 +18,51 @@ interface Plugin {
   readonly state: (typeof states)[number]
   readonly restarts: number
   readonly failures: number
+  readonly unanswered: number
+  readonly process?: {
+    readonly cpuS: number
+    readonly rss: number
+    readonly ownMemory: number
+    readonly loopDelayMs: number
+    readonly waiting: number
+  }
 }
+
+/** Of plugins in a process of their own; of those in the host's nobody can tell. */
+const processFigures: ReadonlyArray<
+  Omit<Family, 'samples'> & { readonly figure: (process: NonNullable<Plugin['process']>) => number }
+> = [
+  {
+    name: 'patchbay_plugin_cpu_seconds_total',
+    type: 'counter',
+    help: "CPU time of a plugin's own process.",
+    figure: ({ cpuS }) => cpuS,
+  },
+  {
+    name: 'patchbay_plugin_resident_memory_bytes',
+    type: 'gauge',
+    help: "Resident memory of a plugin's own process.",
+    figure: ({ rss }) => rss,
+  },
+  {
+    name: 'patchbay_plugin_own_memory_bytes',
+    type: 'gauge',
+    help: 'Of that what it shares with no other, which is what its limit is for.',
+    figure: ({ ownMemory }) => ownMemory,
+  },
+  {
+    name: 'patchbay_plugin_eventloop_lag_seconds',
+    type: 'gauge',
+    help: "How late the event loop of a plugin's own process was at its last sign of life.",
+    figure: ({ loopDelayMs }) => loopDelayMs / 1000,
+  },
+  {
+    name: 'patchbay_plugin_messages_waiting',
+    type: 'gauge',
+    help: "Messages to a plugin's own process that it has not read yet.",
+    figure: ({ waiting }) => waiting,
+  },
+]
 
 /** How much of everything there is now, and how the plugins are. The version is that of the plugin `host`, which is released with the host. */
 export function loadFamilies({ clients, sessions, subscriptions, plugins }: Load): Family[] {
@@ -67,5 +111,15 @@ export function loadFamilies({ clients, sessions, subscriptions, plugins }: Load
       help: 'Starts and runs of a plugin that failed, since the host started.',
       samples: byId.map(({ labels, packages }) => ({ labels, value: sum(packages, ({ failures }) => failures) })),
     },
+    {
+      name: 'patchbay_plugin_commands_unanswered',
+      type: 'gauge',
+      help: 'Commands that a plugin has not answered yet.',
+      samples: byId.map(({ labels, packages }) => ({ labels, value: sum(packages, ({ unanswered }) => unanswered) })),
+    },
+    ...processFigures.map(({ figure, ...family }) => ({
+      ...family,
+      samples: plugins.flatMap(({ id, process }) => (process ? [{ labels: { plugin: id }, value: figure(process) }] : [])),
+    })),
   ]
 }

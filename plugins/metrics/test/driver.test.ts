@@ -71,9 +71,9 @@ void t.test('a label may be any text', async (t) => {
 })
 
 void t.test('two packages that claim one id are one series each', async (t) => {
-  const plugin = { id: 'lamp', version: '1.0.0', restarts: 1, failures: 2 }
+  const plugin = { id: 'lamp', version: '1.0.0', restarts: 1, failures: 2, unanswered: 3 }
   const plugins = [
-    { ...plugin, state: 'running' as const },
+    { ...plugin, state: 'running' as const, process: { cpuS: 1.5, rss: 4096, ownMemory: 1024, loopDelayMs: 20, waiting: 7 } },
     { ...plugin, state: 'failed' as const },
     { ...plugin, id: 'host', state: 'running' as const },
   ]
@@ -82,6 +82,13 @@ void t.test('two packages that claim one id are one series each', async (t) => {
   t.equal(series.get('patchbay_plugin_state{plugin="lamp",state="failed"}'), 1)
   t.equal(series.get('patchbay_plugin_state{plugin="lamp",state="disabled"}'), 0)
   t.equal(series.get('patchbay_plugin_failures_total{plugin="lamp"}'), 4)
+  t.equal(series.get('patchbay_plugin_commands_unanswered{plugin="lamp"}'), 6)
+  t.equal(series.get('patchbay_plugin_cpu_seconds_total{plugin="lamp"}'), 1.5)
+  t.equal(series.get('patchbay_plugin_resident_memory_bytes{plugin="lamp"}'), 4096)
+  t.equal(series.get('patchbay_plugin_own_memory_bytes{plugin="lamp"}'), 1024)
+  t.equal(series.get('patchbay_plugin_eventloop_lag_seconds{plugin="lamp"}'), 0.02)
+  t.equal(series.get('patchbay_plugin_messages_waiting{plugin="lamp"}'), 7)
+  t.notOk(series.has('patchbay_plugin_cpu_seconds_total{plugin="host"}'), 'what runs in the host has none of its own')
   t.equal(series.get(`patchbay_build_info{version="1.0.0",node_version="${process.version}"}`), 1)
 })
 

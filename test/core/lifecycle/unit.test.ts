@@ -315,6 +315,8 @@ void t.test('what cannot be imported is failed with the reason, and tried again'
   const manifest = { name: 'broken', version: '1.0.0', type: 'module', patchbay: { api: 1, contract: './contract.json' } }
   await writeFile(join(dir, 'package.json'), JSON.stringify(manifest))
   await host.reached('broken', 'disabled')
+  while (host.status().some(({ id, runIn }) => id === 'broken' && runIn !== 'host'))
+    await new Promise((resolve) => setTimeout(resolve, 10))
   const client = await host.client('owner')
   t.match(await client.ask('host:enable', { id: 'broken' }), {
     state: 'failed',
