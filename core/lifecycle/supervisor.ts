@@ -93,7 +93,7 @@ export class Supervisor {
     await Promise.all(this.#found.map((item) => this.#update(item)))
     // What one has given up, a name or a namespace, another may have waited for.
     await Promise.all([...this.#units.values()].map((unit) => unit.converge()))
-    await this.#lastGood.sweep(new Set(this.#found.map(({ id }) => id)))
+    void this.#lastGood.sweep(new Set(this.#found.map(({ id }) => id)))
     // Also what is no change of a state: one is gone, or the code of one has changed.
     this.#changed()
   }

@@ -306,7 +306,7 @@ void t.test('a plugin can fail while it starts', async (t) => {
 })
 
 void t.test('what cannot be imported is failed with the reason, and tried again', async (t) => {
-  const host = await startLab(t, [])
+  const host = await startLab(t, [], { pace: {} })
   await host.writeConfig('plugins', { plugins: { broken: { enabled: false, runIn: 'host' } } })
   const dir = join(host.pluginDir, 'broken')
   await mkdir(dir)
