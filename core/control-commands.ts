@@ -55,7 +55,15 @@ function controlCommands({ control, hub, issueLink, observers }: ControlCommandP
 /** A command given on this machine, within `ms` milliseconds. */
 function asOwner(ms: number): Call {
   return {
-    caller: { clientId: '', userId: 'local:owner', sessionId: '', roles: ['owner'], claims: {}, namespace: '/' },
+    caller: {
+      clientId: '',
+      userId: 'local:owner',
+      sessionId: '',
+      roles: ['owner'],
+      claims: {},
+      namespace: '/',
+      localAddress: '',
+    },
     signal: AbortSignal.timeout(ms),
     afterAck: (work) => void work(),
     suspendDeadline: () => () => undefined,

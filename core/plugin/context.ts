@@ -25,6 +25,8 @@ export interface Caller {
   /** What the auth strategy knows about the user. */
   readonly claims: Readonly<Record<string, unknown>>
   readonly namespace: string
+  /** The address of this machine that the client's connection was made to; of loopback where a tunnel or a proxy on this machine made it. */
+  readonly localAddress: string
 }
 
 /** One command on its way. */
@@ -158,6 +160,11 @@ export type Context<C extends Contract> = Owner &
     onSubscribe(listener: () => void | Promise<void>): void
     /** Runs when a client has left the plugin's namespaces, subscribed or not, with its id: for what a client wished that outlives a command. */
     onDisconnect(listener: (clientId: string) => void | Promise<void>): void
+    /**
+     * Runs whenever something has come in from a client of a user on the plugin's namespaces, a sign of life too, until it is released:
+     * for what must know that somebody is still reached. Of a plugin in a process of its own, once a second for each user.
+     */
+    onHeard(listener: (userId: string) => void): () => void
     /** Answers an HTTP route of the contract. What is thrown, or takes more than 10 s, is answered 500 and logged. */
     serve(route: RouteName<C>, handler: (request: RouteRequest) => RouteResponse | Promise<RouteResponse>): void
     /** What the plugin's drivers find when somebody asks what is missing, beside its `needs`. */

@@ -111,6 +111,7 @@ export class Child {
       this.#module?.audience?.last()
     },
     left: (clientId: string) => this.#module?.audience?.left(clientId),
+    heard: (userId: string) => this.#module?.audience?.heard?.(userId),
     call: (id: number, namespace: string, name: string, caller: Caller, payload?: unknown) =>
       this.#give(id, namespace, name, caller, payload),
     request: (id: number, name: string, request: Omit<RouteRequest, 'signal'>) => this.#request(id, name, request),

@@ -40,6 +40,8 @@ export class RemoteRun implements Running {
   readonly #parts: RemoteRunParts
   readonly #groups: ReadonlyMap<string, Group>
   readonly #questions = new Map<number, Question>()
+  /** Users of whom the plugin was told within the last second that they were heard. */
+  readonly #lately = new Set<string>()
   #lastId = 0
   #process: PluginProcess | undefined
   #onStarted: (() => void) | undefined
@@ -86,6 +88,7 @@ export class RemoteRun implements Running {
       joined: () => this.#send('joined'),
       last: () => this.#send('last'),
       left: (clientId) => this.#send('left', clientId),
+      heard: (userId) => this.#tellHeard(userId),
       reviewed: ({ caller: { clientId }, roles }) => {
         for (const [id, { call }] of this.#questions) if (call?.caller.clientId === clientId) this.#send('roles', id, roles)
       },
@@ -94,6 +97,14 @@ export class RemoteRun implements Running {
       hub.sendSnapshots(client, module)
       this.#send('joined')
     }
+  }
+
+  /** Once a second is enough for a sign of life. */
+  #tellHeard(userId: string): void {
+    if (this.#lately.has(userId)) return
+    this.#lately.add(userId)
+    setTimeout(() => this.#lately.delete(userId), 1000).unref()
+    this.#send('heard', userId)
   }
 
   async diagnose(deadlineMs: number): Promise<readonly Finding[]> {

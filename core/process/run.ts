@@ -36,6 +36,7 @@ export class Run {
   readonly #works: WhileSubscribed[] = []
   readonly #listeners: Array<() => void | Promise<void>> = []
   readonly #farewells: Array<(clientId: string) => void | Promise<void>> = []
+  readonly #heard = new Set<(userId: string) => void>()
   readonly #diagnoses: Array<() => readonly Finding[] | Promise<readonly Finding[]>> = []
   #onFailure: ((reason: string) => void) | undefined
 
@@ -92,7 +93,10 @@ export class Run {
     const left = (clientId: string) => {
       for (const farewell of this.#farewells) void this.#guarded(() => farewell(clientId))
     }
-    module.audience = { joined, last, left }
+    const heard = (userId: string) => {
+      for (const listener of this.#heard) void this.#guarded(() => listener(userId))
+    }
+    module.audience = { joined, last, left, heard }
     for (const client of module.subscribers) {
       hub.sendSnapshots(client, module)
       joined()
@@ -131,6 +135,12 @@ export class Run {
       whileSubscribed: (work: Work) => void this.#works.push(this.#createWork(work)),
       onSubscribe: (listener: () => void | Promise<void>) => void this.#listeners.push(listener),
       onDisconnect: (listener: (clientId: string) => void) => void this.#farewells.push(listener),
+      onHeard: (listener: (userId: string) => void) => {
+        // one that is added twice is told twice
+        const own = (userId: string) => listener(userId)
+        this.#heard.add(own)
+        return () => void this.#heard.delete(own)
+      },
       serve: (name: string, handler: Route['handler']) => {
         const route = module.routes.get(name)
         if (!route) throw new Error(`The contract of ${module.id} has no route "${name}".`)

@@ -50,6 +50,8 @@ export interface TestContext<C extends Contract> {
   unsubscribe(): void
   /** A client leaves; `call` gives commands as `c1` unless told otherwise. */
   disconnect(clientId: string): void
+  /** Something comes in from a client of this user. */
+  hear(userId: string): void
   /** The next value of an event. */
   next(event: EventName<C>): Promise<unknown>
   /** What a new subscriber would be shown. */
@@ -60,7 +62,15 @@ export interface TestContext<C extends Contract> {
   stop(): Promise<void>
 }
 
-const someone: Caller = { clientId: 'c1', userId: 'local:owner', sessionId: 's1', roles: ['owner'], claims: {}, namespace: '/' }
+const someone: Caller = {
+  clientId: 'c1',
+  userId: 'local:owner',
+  sessionId: 's1',
+  roles: ['owner'],
+  claims: {},
+  namespace: '/',
+  localAddress: '127.0.0.1',
+}
 
 /** Writes down what is published; with no client connected nothing leaves it. */
 class WritingHub extends Hub {
@@ -134,6 +144,7 @@ export async function createTestContext<const C extends Contract>(
     subscribe: () => module.audience?.joined(),
     unsubscribe: () => module.audience?.last(),
     disconnect: (clientId) => module.audience?.left(clientId),
+    hear: (userId) => module.audience?.heard?.(userId),
     next: (event) =>
       new Promise((resolve) => {
         const listener = (published: Published) => {

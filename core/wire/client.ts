@@ -33,6 +33,7 @@ export class Client {
       },
       claims: session.claims,
       namespace: socket.nsp.name,
+      localAddress: socket.request.socket.localAddress ?? '',
     }
   }
 

@@ -80,8 +80,14 @@ export class Connections {
     observers.notice({ kind: 'connected', ...who })
     void socket.join(Client.userRoom(session.userId))
     const forget = this.#watchExpiry(session)
+    const heard = () => {
+      for (const module of mount.modules) module.audience?.heard?.(session.userId)
+    }
+    heard()
+    socket.conn.on('packet', heard)
     socket.on('disconnect', () => {
       forget()
+      socket.conn.off('packet', heard)
       observers.notice({ kind: 'disconnected', ...who })
       hub.clients.delete(socket.id)
       for (const module of [...client.subscriptions]) hub.unsubscribe(client, module)

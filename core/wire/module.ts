@@ -59,6 +59,8 @@ export interface Audience {
   left(clientId: string): void
   /** The roles of a client became others. */
   reviewed?(client: Client): void
+  /** Something came in from a client of this user. */
+  heard?(userId: string): void
 }
 
 const defaults = { rate: { max: 60, windowMs: 10_000 }, timeoutMs: 10_000, inFlight: 16 }

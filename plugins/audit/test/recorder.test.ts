@@ -16,6 +16,7 @@ const caller = (user: number) => ({
   roles: ['owner'],
   claims: { secret: 'sesame' },
   namespace: '/',
+  localAddress: '127.0.0.1',
 })
 const outcome = (fields: Partial<Outcome> = {}): Outcome => ({
   caller: caller(1),

@@ -9,7 +9,7 @@ import { startTestHost, type TestHost, type TestHostOptions } from '../../../cor
 /** A context as plain JavaScript has it: any event, command and code. */
 export type Loose = Pick<
   Context<Contract>,
-  'own' | 'signal' | 'log' | 'fail' | 'whileSubscribed' | 'onSubscribe' | 'onDisconnect' | 'diagnose'
+  'own' | 'signal' | 'log' | 'fail' | 'whileSubscribed' | 'onSubscribe' | 'onDisconnect' | 'onHeard' | 'diagnose'
 > & {
   readonly id: string
   readonly settings: Record<string, unknown>

@@ -65,3 +65,28 @@ for (const [what, said, reason] of [
     const host = await startWith(t, contract, body, { child: { file }, pace: { retryMs: 60_000 } })
     t.match(await host.reached('own', 'failed'), { reason })
   })
+
+void t.test(
+  'a plugin in a process of its own hears of users from whom something comes in, and where commands arrive',
+  async (t) => {
+    const contract: Contract = {
+      id: 'ear',
+      commands: { 'ear:where': { role: 'viewer' } },
+      events: { 'ear:heard': { payload: { type: 'string' } } },
+    }
+    const host = await startWith(
+      t,
+      contract,
+      `ctx.onHeard((userId) => ctx.publish('ear:heard', userId))
+    ctx.handle('ear:where', (_, { caller: { localAddress } }) => ({ localAddress }))`,
+    )
+    await host.reached('ear', 'running')
+    const client = await host.client('viewer', 4711)
+    await client.ask('module:subscribe', { module: 'ear' })
+    const heard = client.next('ear:heard')
+    t.match(await client.ask('ear:where'), { localAddress: '127.0.0.1' })
+    const other = host.client('viewer', 4712)
+    t.match(await heard, /^telegram:471[12]$/)
+    await other
+  },
+)

@@ -52,6 +52,35 @@ void t.test('a plugin learns which clients have left, subscribed or not, while i
   t.same(left.sort(), ids.sort())
 })
 
+void t.test('a plugin hears of users from whom something comes in, until it has heard enough', async (t) => {
+  const heard: string[] = []
+  let wake = () => {}
+  const { host, ctx, client } = await lab(t, () => undefined)
+  const next = () => new Promise<void>((resolve) => (wake = resolve))
+  ctx.onHeard(() => {
+    throw new Error('of no consequence to others')
+  })
+  const release = ctx.onHeard((userId) => {
+    heard.push(userId)
+    wake()
+  })
+  let told = next()
+  client.socket.emit('nonsense')
+  await told
+  told = next()
+  client.socket.io.engine.transport.send([{ type: 'pong' }])
+  await told
+  t.same(new Set(heard).size, 1)
+  told = next()
+  await host.client('viewer', 4711)
+  await told
+  t.equal(heard.at(-1), 'telegram:4711')
+  release()
+  const count = heard.length
+  await client.ask('module:subscribe', { module: 'lab' })
+  t.equal(heard.length, count)
+})
+
 void t.test('what work for subscribers publishes is forgotten when it ends, what the plugin publishes is not', async (t) => {
   let runs = 0
   const ended = deferred()

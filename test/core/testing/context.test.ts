@@ -38,6 +38,7 @@ const plugin = definePlugin(contract, {
     ctx.serve('GET /value', ({ caller }) => ({ type: 'text/plain', body: caller.userId }))
     ctx.diagnose(() => [{ kind: 'tool', name: 'lamp', ok: true, optional: false, sentence: 'It is there.' }])
     ctx.onDisconnect((clientId) => void ended.push(`${clientId} left`))
+    ctx.onHeard((userId) => void ended.push(`${userId} heard`))
     ctx.whileSubscribed((watch) => {
       watch.publish('lab:value', 100)
       return () => ended.push('work')
@@ -69,9 +70,10 @@ void t.test('the test plays the subscribers', async (t) => {
   test.subscribe()
   t.equal(await value, 100)
   test.unsubscribe()
+  test.hear('local:owner')
   test.disconnect('c1')
   await test.stop()
-  t.same(ended, ['c1 left', 'work', 'owned'])
+  t.same(ended, ['local:owner heard', 'c1 left', 'work', 'owned'])
   t.equal(test.retained('lab:value'), undefined)
 })
 
