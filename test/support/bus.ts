@@ -67,9 +67,10 @@ export class PrivateBus {
     this.#daemon?.kill('SIGCONT')
   }
 
-  /** Another participant, by the library itself. */
-  async client(): Promise<MessageBus> {
-    const client = createClient({ busAddress: this.address })
+  /** Another participant, by the library itself; with `plain`, values come to it as to a plugin. */
+  async client({ plain = false } = {}): Promise<MessageBus> {
+    const shapes = { plainValues: true, variants: 'plain', returnBigInt: true } as const
+    const client = createClient({ busAddress: this.address, ...(plain && shapes) })
     client.connection.on('error', () => undefined)
     this.#clients.push(client)
     await client.getId()
