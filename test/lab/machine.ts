@@ -126,7 +126,7 @@ class Emulated implements Machine {
     if (directory) await execute('tar', ['--owner=0', '--group=0', '--mode=go-w', '-C', from, '-cf', there, '.'])
     else await cp(from, there)
     const unpack = directory ? 'mkdir -p "$to"; tar -C "$to" -xf "$from"' : 'mkdir -p "$(dirname "$to")"; cp "$from" "$to"'
-    const { code, output } = await this.run(`set -e; from=/host/jobs/${id} to=${quoted(to)}\n${unpack}`, { timeoutMs: 120_000 })
+    const { code, output } = await this.run(`set -e; from=/host/jobs/${id} to=${quoted(to)}\n${unpack}`, { timeoutMs: 400_000 })
     await rm(there)
     if (code !== 0) throw new Error(`${from} was not copied to ${to}: ${output}`)
   }

@@ -1,6 +1,7 @@
 // Patchbay as it is in this working tree, for the lab machine.
 import { execFile } from 'node:child_process'
-import { mkdtemp, rm } from 'node:fs/promises'
+import { existsSync } from 'node:fs'
+import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
@@ -19,13 +20,18 @@ export const checkout = '/root/patchbay'
 export async function putPatchbay(machine: Machine): Promise<void> {
   const directory = await mkdtemp(join(tmpdir(), 'patchbay-checkout-'))
   try {
+    // As the lock file has them: in a worktree that borrows its packages npm would list those for development too.
+    const { packages } = JSON.parse(await readFile(join(root, 'package-lock.json'), 'utf8')) as {
+      packages: Record<string, { dev?: boolean }>
+    }
+    const needed = Object.keys(packages).filter((path) => path && !packages[path]?.dev && existsSync(join(root, path)))
     // The words of the script that are not fixed come as arguments.
     const pack = `cd "$1"; { git ls-files -z --cached --others --exclude-standard; git ls-files -z --deleted >"$2/deleted"
-      find dist $(npm ls --omit=dev --all --parseable | tail -n +2 | sed "s#^$1/##") -type f -print0; } >"$2/all"
+      find dist "\${@:3}" -type f -print0; } >"$2/all"
       sort -zu "$2/all" | comm -z -23 - <(sort -zu "$2/deleted") >"$2/files"
       tar --null --files-from="$2/files" --create | { mkdir "$2/tree"; tar -C "$2/tree" --extract; }
       touch "$2/tree/dist/main.js" # the directories are of now; what is built is not older than they are`
-    await execute('bash', ['-euo', 'pipefail', '-c', pack, 'pack', root, directory])
+    await execute('bash', ['-euo', 'pipefail', '-c', pack, 'pack', root, directory, ...needed])
     await machine.put(join(directory, 'tree'), checkout)
   } finally {
     await rm(directory, { recursive: true })
