@@ -37,7 +37,7 @@ export TMPDIR=$work # where QEMU keeps what is written to the disk
 # The second drive waits for `device_add nvme,id=second,serial=LAB0002,drive=second,bus=bay`.
 machine=(qemu-system-x86_64 -machine "q35,sata=off,smbus=off,accel=${PATCHBAY_LAB_ACCEL:-tcg}" -cpu max -smp 2 -m 2048 -nodefaults -display none "${terminal[@]}"
   -kernel "$image/vmlinuz" -initrd "$image/initrd.img"
-  -append "root=/dev/vda rw console=ttyS0 quiet systemd.show_status=0 audit=0 mitigations=off nokaslr net.ifnames=0 modprobe.blacklist=kvm_amd,powernow_k8,iTCO_wdt,pcspkr,i2c_i801$append"
+  -append "root=/dev/vda rw console=ttyS0 quiet systemd.show_status=0 audit=0 mitigations=off nokaslr no_timer_check net.ifnames=0 modprobe.blacklist=kvm_amd,powernow_k8,iTCO_wdt,pcspkr,i2c_i801$append"
   -drive "file=$image/root.img,format=raw,if=virtio,snapshot=on"
   -virtfs "local,path=$work/share,mount_tag=host,security_model=none,readonly=on,multidevs=remap"
   -virtfs "local,path=$(dirname "${LAB_NODE:-$(node -p process.execPath)}"),mount_tag=node,security_model=none,readonly=on,multidevs=remap"
