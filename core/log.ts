@@ -39,7 +39,8 @@ export function captureConsole(log: Logger): () => void {
   return () => void Object.assign(console, before)
 }
 
-function readable(line: string): string {
+/** A line of the log as a terminal shows it. */
+export function readable(line: string): string {
   const {
     level,
     time,

@@ -1,4 +1,4 @@
-# Read by start.sh and test.sh: what a checkout needs before anything can run. Every step says what it does, in one line.
+# Read by start.sh, dev.sh and test.sh: what a checkout needs before anything can run. Every step says what it does, in one line.
 
 say() { printf '%s\n' "patchbay: $*"; }
 give_up() { printf '%s\n' "patchbay: $*" >&2; exit 1; }
@@ -17,4 +17,9 @@ need_packages() {
   say 'installing the npm packages that package-lock.json names'
   npm ci --no-audit --no-fund --loglevel=error || give_up 'npm ci failed (see above): is the npm registry to be reached?'
   cp package-lock.json node_modules/.installed-from.json
+}
+
+# dist/ is missing, or older than what it is built from.
+stale() {
+  [ ! -e dist/main.js ] || [ -n "$(find core plugins scripts config/schemas package.json package-lock.json -newer dist/main.js -print -quit)" ]
 }

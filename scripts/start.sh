@@ -7,7 +7,7 @@ cd "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/.."
 
 need_node
 need_packages
-if [ ! -e dist/main.js ] || [ -n "$(find core plugins scripts config/schemas package.json package-lock.json -newer dist/main.js -print -quit)" ]; then
+if stale; then
   say 'building dist/'
   npm run --silent build
 fi

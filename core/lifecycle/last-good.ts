@@ -111,14 +111,15 @@ export class LastGood {
     try {
       await copyTree(dir, fresh, { ...most })
       // What changed while it was copied is no version that ran.
-      if ((await packageWalk(dir, { builtin: false })) !== digest) throw new Error('it changed while it was copied')
+      if ((await packageWalk(dir, { builtin: false })) !== digest) return
       await rename(fresh, join(home, digest))
       for (const name of await readdir(home)) if (name !== digest) await rm(join(home, name), { recursive: true, force: true })
     } catch (error) {
-      await rm(fresh, { recursive: true, force: true })
       this.#options
         .logFor(id)
         .warn({ err: error }, 'this version cannot be kept, so that a later one could not be rolled back to it')
+    } finally {
+      await rm(fresh, { recursive: true, force: true })
     }
   }
 
