@@ -13,6 +13,7 @@ import { StartError } from './start-error.ts'
 /** sysexits.h: systemd is told not to restart after a wrong configuration. */
 const exitCodes = { config: 78, crash: 70 }
 const stopMs = 5000
+const lateMs = 5000
 
 export interface MainOptions {
   /** The package's root directory. */
@@ -56,8 +57,9 @@ export async function main({ root, commandName, service }: MainOptions): Promise
     })
     handleProcess(host, log, service)
     await host.start()
-    // It may have been on its way for a while.
+    // It may have been on its way for a while: a thread of Node's opens it.
     refuseInspector()
+    setTimeout(refuseInspector, lateMs).unref()
     service.ready(host)
   } catch (error) {
     if (!(error instanceof StartError || error instanceof ConfigError)) throw error
