@@ -12,6 +12,9 @@ const path = (relative: string) => new URL(relative, import.meta.url).pathname
 /** The command line as it is shipped; and from the sources, which starts slower, so that coverage sees it. */
 export const dist = [path('../../dist/cli.js')]
 export const source = [`--import=${path('../../scripts/strip-types.mjs')}`, path('../../scripts/cli/main.ts')]
+const coverage = process.env._TAPJS_PROCESSINFO_COVERAGE_ === '1' && path('../../.tap/coverage')
+/** For env: tap gives its hooks to all that a test starts, and they take longer to load than a daemon. */
+const unhooked = ['-u', 'NODE_OPTIONS']
 export const botToken = '123456789:AAHfiqksKZ8WmR2zSjiQ7_v4TMAKdiHm9T0'
 
 /** For plugins.json: without the plugins that look for hardware, of which a machine may have any. */
@@ -34,7 +37,6 @@ export class Place {
     this.dir = dir
     this.configDir = join(dir, 'config')
     this.dataDir = join(dir, 'data')
-    const coverage = process.env.NODE_V8_COVERAGE
     this.env = {
       PATH: process.env.PATH ?? '',
       HOME: dir,
@@ -42,7 +44,7 @@ export class Place {
       PATCHBAY_DATA_DIR: this.dataDir,
       PATCHBAY_PORT: '0',
       TELEGRAM_BOT_TOKEN: botToken,
-      ...(coverage && { NODE_V8_COVERAGE: coverage }),
+      ...(coverage && cli === source && { NODE_V8_COVERAGE: coverage }),
     }
   }
 
@@ -75,7 +77,9 @@ export class Place {
 
   /** Runs the command line. */
   run(args: readonly string[], env: Readonly<Record<string, string>> = {}): Program {
-    const program = new Program(spawn(process.execPath, [...this.#cli, ...args], { env: { ...this.env, ...env } }))
+    const { NODE_OPTIONS: own, ...others } = env
+    const command = [...unhooked, ...(own ? [`NODE_OPTIONS=${own}`] : []), process.execPath, ...this.#cli, ...args]
+    const program = new Program(spawn('env', command, { env: { ...this.env, ...others } }))
     this.#t.teardown(() => program.kill('SIGKILL'))
     return program
   }

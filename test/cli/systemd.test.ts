@@ -49,7 +49,7 @@ async function start(t: Test, env: Record<string, string> = {}) {
   await place.addPlugin('lamp', { commands: { 'lamp:look': viewer, 'lamp:break': viewer } }, lamp)
   const path = join(place.dir, 'notify')
   const heard = await listen(t, path)
-  const command = [starter, process.execPath, ...dist, 'start']
+  const command = [starter, 'env', '-u', 'NODE_OPTIONS', process.execPath, ...dist, 'start']
   const program = new Program(spawn('perl', command, { env: { ...place.env, NOTIFY_SOCKET: path, ...env } }))
   t.teardown(() => program.kill('SIGKILL'))
   return { heard, program }

@@ -121,7 +121,7 @@ void t.test('the one-time link is printed on a terminal alone, or where it is as
   t.notOk(told.program.stdout.split('\n').some((line) => line.startsWith('{') && line.includes(code as string)))
   await told.program.kill('SIGTERM')
 
-  const command = `stty cols 400; exec ${[process.execPath, ...dist].join(' ')} start`
+  const command = `stty cols 400; exec env -u NODE_OPTIONS ${[process.execPath, ...dist].join(' ')} start`
   const terminal = new Program(spawn('script', ['-qec', command, '/dev/null'], { env: { ...place.env, USER: 'pi' } }))
   t.teardown(() => terminal.kill('SIGKILL'))
   await terminal.says(link)
