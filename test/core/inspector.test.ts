@@ -1,8 +1,10 @@
+import { spawn } from 'node:child_process'
 import { readdir, readFile, readlink } from 'node:fs/promises'
 import { close, open } from 'node:inspector'
+import { fileURLToPath } from 'node:url'
 import t from 'tap'
 import { ignoreInspectorSignal, refuseInspector } from '../../core/inspector.ts'
-import { Place } from '../cli/daemon.ts'
+import { Place, Program } from '../cli/daemon.ts'
 
 void t.test('an open inspector is refused, unless somebody asked for it or loaded code that may have', (t) => {
   refuseInspector([])
@@ -52,7 +54,10 @@ void t.test('no signal opens the inspector, and nobody but who asked for it has 
 
 void t.test('a signal that comes before it can be ignored ends it rather than open the inspector', async (t) => {
   const place = await Place.create(t)
-  const program = place.run(['start'])
+  // Without tap's hooks: whoever loads code first may open it.
+  const command = ['-u', 'NODE_OPTIONS', process.execPath, fileURLToPath(new URL('../../dist/cli.js', import.meta.url)), 'start']
+  const program = new Program(spawn('env', command, { env: place.env }))
+  t.teardown(() => program.kill('SIGKILL'))
   const { pid } = program.child
   // Bit 9: from now on Node has a handler for the signal, its own at first.
   const isArmed = async () =>
