@@ -17,10 +17,11 @@ import { Supervisor } from './lifecycle/supervisor.ts'
 import { pace } from './lifecycle/unit-parts.ts'
 import type { HostControl, HostFacts } from './plugin/host-control.ts'
 import { createCapabilities } from './process/capabilities.ts'
-import { SystemBus } from './process/dbus.ts'
-import { type LaunchRequest, launch } from './process/launch.ts'
+import { SystemBus, systemBusAddress } from './process/dbus.ts'
+import { type Launch, type LaunchRequest, launch } from './process/launch.ts'
 import { Loader } from './process/loader.ts'
 import { createPluginLog } from './process/plugin-log.ts'
+import { createUnitLaunch } from './process/unit-launch.ts'
 import { SafeMode } from './safe-mode.ts'
 import { Connections } from './wire/connections.ts'
 import { Door } from './wire/door.ts'
@@ -48,6 +49,8 @@ export interface Options {
   readonly development: boolean
   /** Where the system bus is; by default where D-Bus says. */
   readonly busAddress?: string
+  /** Where it is laid out what the services see that systemd runs third parties' plugins in; undefined where there are none. */
+  readonly confinedDir?: string | undefined
   /** Other deadlines for the plugins than the usual. */
   readonly pace?: Partial<typeof pace>
 }
@@ -58,6 +61,13 @@ export const access: InjectionToken<() => Access> = Symbol('access')
 /** Tells this start of the daemon from others. */
 export const instance: InjectionToken<string> = Symbol('instance')
 export const hostControl: InjectionToken<HostControl> = Symbol('host control')
+
+/** Third parties' plugins are services of systemd where it has a template for them. */
+function launchFor({ confinedDir, busAddress = systemBusAddress() }: Options, bus: SystemBus): Launch {
+  if (!confinedDir) return launch
+  const launchUnit = createUnitLaunch({ directory: confinedDir, bus, busAddress })
+  return (request) => (request.grants ? launchUnit(request) : launch(request))
+}
 
 /** The one place that knows how everything is put together. Each thing is made once, when first asked for. */
 export function compose(options: Options): DependencyContainer {
@@ -139,7 +149,13 @@ export function compose(options: Options): DependencyContainer {
       loader: new Loader(options.apiUrl),
       development: options.development,
       pace: { ...pace, ...options.pace },
-      remote: { launch, child: options.child, busAddress: options.busAddress },
+      remote: {
+        launch: launchFor(options, bus),
+        child: options.child,
+        closed: [config.dir, options.dataDir],
+        hasUnits: Boolean(options.confinedDir),
+        busAddress: options.busAddress,
+      },
       capabilities: (contract) => createCapabilities(contract, { bus, host: get(hostControl) }),
       logsFor: (id) => {
         const own = log.child({ plugin: id })

@@ -54,6 +54,7 @@ export async function main({ root, commandName, service }: MainOptions): Promise
       loginPage: readFileSync(join(dist, 'http/login.html'), 'utf8'),
       commandName,
       development: process.env.NODE_ENV === 'development',
+      confinedDir: process.env.PATCHBAY_CONFINED_DIR,
     })
     handleProcess(host, log, service)
     await host.start()

@@ -68,10 +68,10 @@ build() {
   fi
 }
 
-# What plugins use: the system bus, permission to restart, the health of drives. It runs without, with less to show.
+# What plugins use: the system bus, permission to restart and to run as users of their own, the health of drives. It runs without, with less to show.
 debian_packages() {
   local missing=() name
-  for name in dbus polkitd nvme-cli smartmontools; do
+  for name in dbus polkitd xdg-dbus-proxy nvme-cli smartmontools; do
     if [ "$(dpkg-query -W -f='${db:Status-Status}' "$name" 2>/dev/null || true)" != installed ]; then missing+=("$name"); fi
   done
   if [ ${#missing[@]} -eq 0 ]; then return; fi

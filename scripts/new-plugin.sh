@@ -59,5 +59,5 @@ SCRIPT
 say "$dir is a plugin. Next:"
 say ''
 say "  cd '$dir' && npm test"
-say "  npm run host config set plugins.$name.enabled true"
+say "  npm run host plugins enable $name"
 say '  npm run host start -- --print-link'

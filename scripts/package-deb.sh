@@ -35,7 +35,7 @@ Architecture: all
 Maintainer: the authors of Patchbay <patchbay@localhost>
 Installed-Size: $(du -sk --exclude=DEBIAN "$tree" | cut -f1)
 Depends: nodejs (>= 20.19), systemd (>= 252), dbus, passwd
-Recommends: polkitd (>= 121), nvme-cli, smartmontools
+Recommends: polkitd (>= 121), nvme-cli, smartmontools, xdg-dbus-proxy
 Suggests: avahi-daemon
 Description: plugin-host daemon to watch and control this machine
  Patchbay hosts plugins, each of which tells and does something on a small
@@ -78,6 +78,7 @@ PRERM
 cat >"$tree/DEBIAN/postrm" <<'POSTRM'
 #!/bin/sh
 set -e
+if [ "$1" = purge ] || [ "$1" = remove ]; then rm -rf /etc/systemd/system/patchbay-plugin-dev@.service.d /etc/systemd/system/patchbay-plugin-dev-net@.service.d; fi
 if [ "$1" = purge ]; then
   rm -rf /etc/patchbay /var/lib/patchbay /var/backups/patchbay /etc/credstore/patchbay.telegram-bot-token
   if getent passwd patchbay >/dev/null; then userdel patchbay; fi

@@ -6,7 +6,7 @@ cd "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/.."
 . scripts/prepare.sh
 
 # Debian packages that the tests use.
-debian_packages=(dbus dbus-daemon python3-dbusmock procps qemu-system-x86 debootstrap e2fsprogs
+debian_packages=(dbus dbus-daemon xdg-dbus-proxy python3-dbusmock procps qemu-system-x86 debootstrap e2fsprogs
   pipewire pipewire-bin pipewire-pulse wireplumber pulseaudio pulseaudio-utils)
 
 passed=0 failed=0 skipped=0 failed_stages=()

@@ -24,7 +24,10 @@ if [ "$(id -u)" -ne 0 ] && [ -z "$dry" ]; then
   command -v sudo >/dev/null || give_up 'this needs root: run it as root'
   exec sudo "$PWD/scripts/uninstall.sh" "${arguments[@]}"
 fi
-stop_units() { systemctl --quiet disable --now patchbay.service patchbay-smart.socket 2>/dev/null || true; }
+stop_units() {
+  systemctl --quiet disable --now patchbay.service patchbay-smart.socket 2>/dev/null || true
+  systemctl --quiet stop 'patchbay-plugin*.service' 2>/dev/null || true
+}
 reload() {
   systemctl daemon-reload
   systemctl reset-failed 'patchbay*' 2>/dev/null || true
@@ -34,6 +37,9 @@ step 'stops the service' stop_units
 while read -r _ place _; do
   if [ -e "$place" ]; then step "removes $place" rm -f "$place"; fi
 done < <(service_files local)
+for place in $plugin_groups; do
+  if [ -e "$place" ]; then step "removes $place" rm -r "${place%/*}"; fi
+done
 if [ -e "$opt" ]; then step "removes $opt" rm -rf "$opt"; fi
 step 'lets systemd know' reload
 if [ -n "$purge" ]; then

@@ -5,6 +5,7 @@ import { LocalRun } from '../process/local-run.ts'
 import { RemoteRun } from '../process/remote-run.ts'
 import type { Running } from '../process/running.ts'
 import type { Module } from '../wire/module.ts'
+import { asksFor } from './grants.ts'
 import type { Found } from './read-package.ts'
 import type { UnitParts, Wish } from './unit-parts.ts'
 
@@ -17,7 +18,7 @@ export function createRun(
   onFail: (reason: string) => void,
 ): Running {
   const { hub, loader, pluginLog: log, development, pace, remote } = parts
-  const { builtin, dir, id, entry = '' } = found
+  const { builtin, dir, id, entry = '', digest } = found
   if (runIn === 'host') {
     const { dbus, host, ...own } = parts.capabilities(module.contract) as Partial<AllCapabilities>
     const shared = { ...(dbus && { dbus: tieCapability(dir, dbus) }), ...(host && { host: tieCapability(dir, host) }) }
@@ -25,9 +26,10 @@ export function createRun(
     const load = () => loader.load(found)
     return new LocalRun({ hub, module, log, given, builtin, owner: dir, development, capabilities, load, onFail })
   }
-  const { launch, child, busAddress } = remote
+  const { launch, child, closed, busAddress } = remote
   const { contract, mount } = module
-  const order = { contract, mount, entry, builtin, given, development, busAddress, startMs: pace.startMs }
-  const request = { id, dir, child, memoryMb }
+  const order = { contract, mount, builtin, given, development, busAddress, startMs: pace.startMs }
+  const grants = builtin ? undefined : asksFor(contract)
+  const request = { id, dir, entry, digest, grants, closed, child, memoryMb }
   return new RemoteRun({ hub, module, log, launch, request, order, silenceMs: pace.silenceMs, onFail })
 }

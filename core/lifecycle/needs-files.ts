@@ -1,7 +1,8 @@
 import { access, constants, readdir, stat } from 'node:fs/promises'
-import { basename, dirname, join } from 'node:path'
+import { dirname, join } from 'node:path'
 import type { Finding } from '../plugin/capabilities.ts'
 import { sessionDirectory } from '../process/exec.ts'
+import { matches } from '../process/paths.ts'
 import { groupName, joinCommand, thisUser } from './needs-user.ts'
 
 /** Looks for a device of this name that this user may read. */
@@ -13,16 +14,6 @@ export async function checkDevice(name: string): Promise<Finding> {
   if (first === undefined) return { ...finding, ok: false, sentence: `There is no device ${name}.` }
   for (const file of files) if (await isReadable(file)) return { ...finding, ok: true, sentence: `There is a device ${name}.` }
   return { ...finding, ok: false, ...(await whoMay(first)) }
-}
-
-/** Whether an entry is what a path's last segment means; `*` is any characters. In linear time: the path is a stranger's. */
-export function matches(path: string, entry: string): boolean {
-  let end = 0
-  return `/${basename(path)}/`.split('*').every((part) => {
-    const at = `/${entry}/`.indexOf(part, end)
-    end = at + part.length
-    return at >= 0
-  })
 }
 
 const isReadable = (file: string) =>

@@ -5,8 +5,9 @@ import type { Needs, ServiceNeed } from '../plugin/contract.ts'
 import type { SystemBus } from '../process/dbus.ts'
 import { within } from '../process/deadline.ts'
 import { searchPath, sessionDirectory } from '../process/exec.ts'
+import { matches } from '../process/paths.ts'
 import { watchDirectory } from '../process/watch-directory.ts'
-import { checkDevice, checkSession, matches } from './needs-files.ts'
+import { checkDevice, checkSession } from './needs-files.ts'
 import { checkTool } from './needs-tools.ts'
 
 type Bus = Pick<SystemBus, 'isAvailable' | 'watchName' | 'watchObjects'>

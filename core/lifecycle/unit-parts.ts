@@ -51,6 +51,9 @@ export interface UnitParts {
   readonly remote: {
     readonly launch: Launch
     readonly child: LaunchRequest['child']
+    readonly closed: LaunchRequest['closed']
+    /** Third parties' plugins are services of systemd. */
+    readonly hasUnits: boolean
     readonly busAddress?: string | undefined
   }
   readonly capabilities: (contract: Contract) => Capabilities<Contract>

@@ -6,8 +6,9 @@ import { within } from '../process/deadline.ts'
 import { Misfit, type ProcessFigures, type Running } from '../process/running.ts'
 import { refuse } from '../wire/errors.ts'
 import { Module, type State } from '../wire/module.ts'
+import { containmentOf } from './containment.ts'
 import { createRun } from './create-run.ts'
-import { describeGrant } from './grants.ts'
+import { asksFor, describeGrant } from './grants.ts'
 import { NeedsWatch } from './needs-watch.ts'
 import { Patience } from './patience.ts'
 import { clip } from './problem.ts'
@@ -44,7 +45,8 @@ export class Unit {
   }
 
   get status(): PluginStatus {
-    const { id, description, version, builtin, standsIn } = this.found
+    const { id, description, version, builtin, contract, standsIn } = this.found
+    const { runIn, asks } = this.#wish
     const reason = this.#state === 'running' ? standsIn : this.#reason
     return {
       id,
@@ -54,8 +56,9 @@ export class Unit {
       version,
       builtin,
       namespace: this.#wish.namespace,
-      runIn: this.#wish.runIn,
-      ...(this.#wish.asks.length > 0 && { asks: this.#wish.asks.map(describeGrant) }),
+      runIn,
+      ...(!builtin && { containment: containmentOf(runIn, contract ? asksFor(contract) : [], this.#parts.remote.hasUnits) }),
+      ...(asks.length > 0 && { asks: asks.map(describeGrant) }),
       ...(this.#isStale && { restartPending: true }),
       since: this.#since,
     }

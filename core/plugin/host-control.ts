@@ -10,6 +10,12 @@ export interface Ask {
   readonly sentence: string
 }
 
+/** How well a plugin is kept from what it was not granted. */
+export interface Containment {
+  readonly level: 'contained' | 'partly' | 'not contained'
+  readonly sentence: string
+}
+
 /** A plugin's row on `host:plugins`. */
 export interface PluginStatus {
   readonly id: string
@@ -23,6 +29,8 @@ export interface PluginStatus {
   readonly namespace: string
   /** Where its code runs: in the daemon's process, or in one of its own. */
   readonly runIn: 'host' | 'process'
+  /** Of what does not come with Patchbay. */
+  readonly containment?: Containment
   /** What it asks for and was not granted: until then it stays off. Left out where nothing is missing. */
   readonly asks?: Ask[]
   /** Its code changed on disk; a restart of the host loads it. */
@@ -68,7 +76,7 @@ export interface CoreContract {
 }
 
 /** A plugin to be examined, in whatever state it is. */
-export interface Patient extends Pick<PluginStatus, 'id' | 'state' | 'reason'> {
+export interface Patient extends Pick<PluginStatus, 'id' | 'state' | 'reason' | 'containment'> {
   readonly needs: Needs
   /** The checks of the start itself. For a plugin that is switched off no program is started. */
   checkNeeds(): Promise<readonly Finding[]>

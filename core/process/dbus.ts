@@ -12,6 +12,9 @@ export interface Bus extends DBus {
   serve(path: string, iface: string, methods: Served, services?: readonly string[]): () => void
 }
 
+/** Where D-Bus says that it is. */
+export const systemBusAddress = (): string => process.env.DBUS_SYSTEM_BUS_ADDRESS || 'unix:path=/run/dbus/system_bus_socket'
+
 /**
  * The one connection to the system bus, for everybody in this process. It is open while somebody calls or watches, and
  * closed otherwise; a bus that went away is found again. Watching does not keep the process alive, calling does.
@@ -28,7 +31,7 @@ export class SystemBus implements Bus {
   #retry: NodeJS.Timeout | undefined
   #attempt = 0
 
-  constructor(address = process.env.DBUS_SYSTEM_BUS_ADDRESS || 'unix:path=/run/dbus/system_bus_socket') {
+  constructor(address = systemBusAddress()) {
     this.#address = address
   }
 

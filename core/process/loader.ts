@@ -56,10 +56,10 @@ export function provideApi(url: string): void {
   isProvided = true
   const { registerHooks } = nodeModule as SyncHooks
   const resolve: Resolve = (id, context, next) => (id === 'patchbay/plugin' ? { url, shortCircuit: true } : next(id, context))
-  // Older Node runs hooks in a thread of their own, which is given the function's text.
+  // Older Node runs hooks in a thread of their own, which is given the function's text. One with permissions has a policy (confinement.ts).
   const text = `const url = ${JSON.stringify(url)}; export const resolve = ${resolve}`
   if (registerHooks) registerHooks({ resolve })
-  else nodeModule.register(`data:text/javascript,${encodeURIComponent(text)}`)
+  else if (!process.permission) nodeModule.register(`data:text/javascript,${encodeURIComponent(text)}`)
 }
 
 async function importPlugin(url: URL): Promise<Plugin> {

@@ -1,4 +1,3 @@
-import { readFileSync } from 'node:fs'
 import type { Log } from '../plugin/context.ts'
 import { Channel, type Message } from './channel.ts'
 import type { Launched } from './launch.ts'
@@ -97,25 +96,8 @@ export class PluginProcess {
 
   /** Undefined where the kernel does not tell, or it has ended. */
   figures(): ProcessFigures | undefined {
-    const { pid } = this.#parts.launched
-    try {
-      // The name of the program, in brackets, may hold anything.
-      const times = readFileSync(`/proc/${pid}/stat`, 'latin1')
-        .replace(/^.*\) /s, '')
-        .split(' ')
-      const { rss, ownMemory } = memoryOf(pid)
-      return {
-        ...(pid !== undefined && { pid }),
-        // In hundredths of a second, to every program of every Linux.
-        cpuS: (Number(times[11]) + Number(times[12])) / 100,
-        rss,
-        ownMemory,
-        loopDelayMs: this.#loopDelayMs,
-        waiting: this.#channel.waiting,
-      }
-    } catch {
-      return undefined
-    }
+    const figures = this.#parts.launched.figures()
+    return figures && { ...figures, loopDelayMs: this.#loopDelayMs, waiting: this.#channel.waiting }
   }
 
   #hear(message: Message): void {
@@ -150,9 +132,3 @@ export class PluginProcess {
 }
 
 const tooMuch = (memoryMb: number) => `It used more than ${memoryMb} MB of memory and was ended.`
-
-function memoryOf(pid: number | undefined): { rss: number; ownMemory: number } {
-  const status = readFileSync(`/proc/${pid}/status`, 'latin1')
-  const kB = (name: string) => Number(new RegExp(`^${name}:\\s+(\\d+)`, 'm').exec(status)?.[1] ?? 0)
-  return { rss: kB('VmRSS') * 1024, ownMemory: (kB('RssAnon') + kB('RssShmem')) * 1024 }
-}

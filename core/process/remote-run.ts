@@ -18,7 +18,7 @@ export interface RemoteRunParts {
   readonly log: Log
   readonly launch: Launch
   readonly request: LaunchRequest
-  readonly order: StartOrder
+  readonly order: Omit<StartOrder, 'entry'>
   /** How long it may give no sign of life. */
   readonly silenceMs: number
   readonly onFail: (reason: string) => void
@@ -62,8 +62,11 @@ export class RemoteRun implements Running {
       this.#onStarted = resolve
       this.#onFailure = reject
     })
+    // It may fail before anybody waits.
+    started.catch(() => undefined)
+    const launched = await launch(request)
     const own = new PluginProcess({
-      launched: launch(request),
+      launched,
       memoryMb: request.memoryMb,
       silenceMs,
       log,
@@ -71,7 +74,8 @@ export class RemoteRun implements Running {
       onEnd: (reason) => this.#ended(reason),
     })
     this.#process = own
-    own.send('start', order)
+    if (this.#isOver) own.kill('It was stopped.')
+    own.send('start', { ...order, entry: launched.entry })
     await within(started, deadlineMs, `it did not start within ${deadlineMs / 1000} s`)
     own.watch()
     for (const group of module.groups.values())
@@ -125,6 +129,7 @@ export class RemoteRun implements Running {
   }
 
   async clear(): Promise<void> {
+    this.#isOver = true
     if (this.#hasStopped) this.#process?.part()
     else this.#process?.kill('It was stopped.')
     await this.#process?.ended

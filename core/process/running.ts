@@ -4,6 +4,9 @@ import type { PluginHealth } from '../plugin/host-control.ts'
 /** What a process of its own costs. */
 export type ProcessFigures = NonNullable<PluginHealth['process']>
 
+/** Of these what the kernel counts, for a process or a service. */
+export type MachineFigures = Omit<ProcessFigures, 'loopDelayMs' | 'waiting'>
+
 /** One run of a plugin, wherever its code runs. */
 export interface Running {
   /** Rejects with a Misfit if trying again is of no use, else with what went wrong. */

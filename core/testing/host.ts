@@ -84,6 +84,7 @@ export async function startTestHost(options: TestHostOptions & Partial<Pick<Opti
     loginPage: '<!doctype html><title>test</title><script>0</script><style></style>',
     commandName: 'patchbay',
     development: true,
+    ...(options.confinedDir && { confinedDir: options.confinedDir }),
     ...(options.busAddress && { busAddress: options.busAddress }),
     ...(options.pace && { pace: options.pace }),
   })

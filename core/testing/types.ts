@@ -23,6 +23,8 @@ export interface TestHostOptions {
     /** How long a version must have run to be kept, for a later one to be rolled back to. */
     readonly keepAfterMs?: number
   }
+  /** Plugins under test run in services of systemd that are laid out here. */
+  readonly confinedDir?: string
   /** Another system bus than the machine's, such as `unix:path=/tmp/bus`. */
   readonly busAddress?: string
   /** Roles in access.json beside the built-in ones. */

@@ -18,6 +18,12 @@ const PluginStatus = Type.Object({
   builtin: Type.Boolean({ description: 'It comes with Patchbay.' }),
   namespace: Type.String(),
   runIn: Type.Enum(['host', 'process'], { description: "Where its code runs: in the daemon's process, or in one of its own." }),
+  containment: Type.Optional(
+    Type.Object(
+      { level: Type.Enum(['contained', 'partly', 'not contained']), sentence: Type.String() },
+      { description: 'How well it is kept from what it was not granted; of what does not come with Patchbay.' },
+    ),
+  ),
   asks: Type.Optional(Type.Array(Ask, { description: 'What it asks for and was not granted; until then it stays off.' })),
   restartPending: Type.Optional(Type.Boolean({ description: 'Its code changed; a restart of Patchbay loads it.' })),
   since: Type.Number({ description: 'Milliseconds since the epoch.' }),

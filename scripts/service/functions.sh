@@ -1,6 +1,8 @@
 # Read by install.sh, uninstall.sh, package-deb.sh and the Debian package's own scripts: what is put where.
 
 opt=/opt/patchbay config=/etc/patchbay state=/var/lib/patchbay backups=/var/backups/patchbay credential=/etc/credstore/patchbay.telegram-bot-token
+# What this machine's groups make of the templates for plugins with devices.
+plugin_groups='/etc/systemd/system/patchbay-plugin-dev@.service.d/groups.conf /etc/systemd/system/patchbay-plugin-dev-net@.service.d/groups.conf'
 
 # service_files local|package: what belongs outside the package's own directory, a line each: source, place, mode.
 service_files() {
@@ -10,6 +12,10 @@ service_files() {
 patchbay.service $lib/systemd/system/patchbay.service 644
 patchbay-smart.socket $lib/systemd/system/patchbay-smart.socket 644
 patchbay-smart@.service $lib/systemd/system/patchbay-smart@.service 644
+patchbay-plugin@.service $lib/systemd/system/patchbay-plugin@.service 644
+patchbay-plugin@.service $lib/systemd/system/patchbay-plugin-net@.service 644
+patchbay-plugin@.service $lib/systemd/system/patchbay-plugin-dev@.service 644
+patchbay-plugin@.service $lib/systemd/system/patchbay-plugin-dev-net@.service 644
 polkit.rules $polkit/50-patchbay.rules 644
 sysusers.conf $lib/sysusers.d/patchbay.conf 644
 tmpfiles.conf $lib/tmpfiles.d/patchbay.conf 644
@@ -34,10 +40,13 @@ stage() {
 
 # put_files PREFIX local|package SOURCE ROOT NODE: puts the files of SOURCE/service in place below PREFIX, for a package in ROOT.
 put_files() {
-  local source place mode
+  local source place mode net dev
   service_files "$2" | while read -r source place mode; do
     mkdir -p "$1$(dirname "$place")"
-    sed -e "s|@ROOT@|$4|g" -e "s|@NODE@|$5|g" "$3/service/$source" >"$1$place.new"
+    # Which of the four templates for plugins it is: what is not for it is left out.
+    case $place in *-net@*) net=nonet ;; *) net=net ;; esac
+    case $place in *-dev*@*) dev=nodev ;; *) dev=dev ;; esac
+    sed -e "/^@$net@/d" -e "/^@$dev@/d" -e 's/^@[a-z]*@//' -e "s|@ROOT@|$4|g" -e "s|@NODE@|$5|g" "$3/service/$source" >"$1$place.new"
     chmod "$mode" "$1$place.new"
     mv "$1$place.new" "$1$place"
   done
@@ -45,13 +54,18 @@ put_files() {
 
 # Lets the machine know of files that were put in place: user, directories, groups, units.
 configure_machine() {
-  local group groups=''
+  local group groups='' place
   systemd-sysusers patchbay.conf
   # What opens cameras, sound, graphics, Bluetooth and GPIO, as far as this machine has such groups.
   for group in video render audio bluetooth gpio; do
     if getent group "$group" >/dev/null; then groups=$groups,$group; fi
   done
   if [ -n "$groups" ]; then usermod --append --groups "${groups#,}" patchbay; fi
+  # A unit that names a group which is not there does not start.
+  for place in $plugin_groups; do
+    mkdir -p "${place%/*}"
+    printf '[Service]\nSupplementaryGroups=%s\n' "$(printf '%s' "${groups#,}" | sed 's/,*bluetooth//; s/,/ /g')" >"$place"
+  done
   systemd-tmpfiles --create patchbay.conf
   if [ ! -e /etc/credstore ]; then mkdir -m 700 /etc/credstore; fi
   systemctl daemon-reload

@@ -79,7 +79,7 @@ void t.test('changed TypeScript is loaded, what does not fit is told, and Ctrl-C
 void t.test('changed JavaScript is loaded, and what its contract asks for is granted', async (t) => {
   const { child, hear, edit } = await develop(t, '--js')
   await hear(/lamp: is running/)
-  await edit('contract.json', '"id": "lamp",', '"id": "lamp", "capabilities": { "exec": ["true"] },')
+  await edit('contract.json', '"capabilities": {', '"capabilities": { "exec": ["true"],')
   await edit('index.js', begin, `${begin} ctx.log.info({}, \`it may run \${Object.keys(ctx.exec)}\`)`)
   await hear(/lamp: it may run run/, /lamp: is running/)
   t.equal(await ended(child), 0)

@@ -25,6 +25,10 @@ const places = [
   'systemd/system/patchbay.service',
   'systemd/system/patchbay-smart.socket',
   'systemd/system/patchbay-smart@.service',
+  'systemd/system/patchbay-plugin@.service',
+  'systemd/system/patchbay-plugin-net@.service',
+  'systemd/system/patchbay-plugin-dev@.service',
+  'systemd/system/patchbay-plugin-dev-net@.service',
   'polkit-1/rules.d/50-patchbay.rules',
 ]
 
@@ -100,10 +104,13 @@ void t.test('the Debian package', async (t) => {
 void t.test('the polkit rule permits these actions to the service’s user, and nothing to anybody else', async (t) => {
   const text = await readFile(join(root, 'scripts/service/polkit.rules'), 'utf8')
   const polkit = { Result: { YES: 'yes', NOT_HANDLED: 'not handled' }, addRule: (rule: unknown) => rule }
-  type Rule = (action: { id: string }, subject: { user: string }) => string
-  let rule: Rule | undefined
-  new Function('polkit', text)({ ...polkit, addRule: (added: Rule) => (rule = added) })
-  const ask = (id: string, user: string) => rule?.({ id }, { user })
+  type Rule = (action: { id: string; lookup(key: string): string }, subject: { user: string }) => string
+  const rules: Rule[] = []
+  new Function('polkit', text)({ ...polkit, addRule: (rule: Rule) => rules.push(rule) })
+  const ask = (id: string, user: string, details: Record<string, string> = {}) => {
+    const answers = rules.map((rule) => rule({ id, lookup: (key) => details[key] ?? '' }, { user }))
+    return answers.find((answer) => answer !== 'not handled') ?? 'not handled'
+  }
   for (const what of ['reboot', 'reboot-multiple-sessions', 'power-off', 'power-off-multiple-sessions']) {
     t.equal(ask(`org.freedesktop.login1.${what}`, 'patchbay'), 'yes')
     t.equal(ask(`org.freedesktop.login1.${what}`, 'pi'), 'not handled')
@@ -115,4 +122,25 @@ void t.test('the polkit rule permits these actions to the service’s user, and 
     '',
   ])
     t.equal(ask(id, 'patchbay'), 'not handled', id)
+
+  const manage = (unit: string, verb: string, user = 'patchbay') =>
+    ask('org.freedesktop.systemd1.manage-units', user, { unit, verb })
+  for (const template of ['', '-net', '-dev', '-dev-net'])
+    for (const verb of ['restart', 'stop']) t.equal(manage(`patchbay-plugin${template}@lamp-2.service`, verb), 'yes')
+  t.equal(manage('patchbay-plugin@lamp.service', 'restart', 'pi'), 'not handled')
+  for (const verb of ['start', 'set-property', 'kill', 'reload', ''])
+    t.equal(manage('patchbay-plugin@lamp.service', verb), 'not handled')
+  for (const unit of [
+    'ssh.service',
+    'patchbay.service',
+    'patchbay-plugin@.service',
+    'patchbay-plugin@Lamp.service',
+    'patchbay-plugin@a.b.service',
+    'patchbay-plugin-root@lamp.service',
+    'x-patchbay-plugin@lamp.service',
+    'patchbay-plugin@lamp.service.d',
+    'patchbay-plugin@lamp.service\nssh.service',
+    'patchbay-smart@lamp.service',
+  ])
+    t.equal(manage(unit, 'restart'), 'not handled', unit)
 })

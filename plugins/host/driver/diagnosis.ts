@@ -31,6 +31,7 @@ export async function diagnose(
       attempt('needs', () => checkPermissions(needs, examiner)),
       attempt('driver', () => patient.diagnose()),
       defects(patient, examiner.user),
+      containment(patient),
     ])
     return { id, state, ...(reason !== undefined && { reason }), findings: findings.flat() }
   }
@@ -61,4 +62,12 @@ function defects({ id, state, reason }: Patient, { unit }: ThisUser): Finding[] 
   if (state !== 'failed' && state !== 'quarantined') return []
   const look = unit && /^[a-z][a-z0-9-]*$/.test(id) && { mend: `journalctl --unit=${unit} --since=-1h --grep=${id}` }
   return [{ kind: 'state', name: id, ok: false, optional: false, sentence: reason ?? 'It failed.', ...look }]
+}
+
+/** How well a stranger's plugin that is switched on is held back. */
+function containment({ id, state, containment: held }: Patient): Finding[] {
+  if (!held || state === 'disabled') return []
+  const [ok, level] = [held.level === 'contained', `${held.level[0]?.toUpperCase()}${held.level.slice(1)}`]
+  const sentence = `${level}${held.level === 'partly' ? ' contained' : ''}: ${held.sentence}`
+  return [{ kind: 'containment', name: id, ok, optional: true, sentence, ...(!ok && { mend: 'sudo scripts/install.sh' }) }]
 }

@@ -8,7 +8,7 @@ import { table } from '../table.ts'
 import { readDisk } from '../without-daemon.ts'
 import { readRecord } from './record.ts'
 
-type Row = Pick<PluginStatus, 'id' | 'version' | 'builtin' | 'reason' | 'description' | 'restartPending'> & {
+type Row = Pick<PluginStatus, 'id' | 'version' | 'builtin' | 'reason' | 'description' | 'restartPending' | 'containment'> & {
   readonly state: string
 }
 
@@ -21,9 +21,10 @@ export async function list(args: string[], installation: Installation): Promise<
     const all = await Promise.all(rows.map(async (row) => ({ ...row, ...(await origin(row.id, installation)) })))
     return void process.stdout.write(`${JSON.stringify(all, undefined, 2)}\n`)
   }
-  const lines = rows.map(({ id, state, version, builtin, reason, description = '', restartPending }) => {
+  const lines = rows.map(({ id, state, version, builtin, reason, description = '', restartPending, containment }) => {
     const pending = restartPending ? ' Its code changed; a restart of Patchbay loads it.' : ''
-    return [id, state, builtin ? 'Patchbay' : version, `${reason ?? description}${pending}`]
+    const held = containment && state !== 'disabled' ? ` (${containment.level})` : ''
+    return [id, state, builtin ? 'Patchbay' : version, `${reason ?? description}${pending}${held}`.trim()]
   })
   process.stdout.write(table([['PLUGIN', 'STATE', 'VERSION', 'WHAT IT IS, OR WHY IT DOES NOT RUN'], ...lines]))
   if (!answer) process.stdout.write(`\nNo daemon runs. Start it: ${installation.commandName} start\n`)

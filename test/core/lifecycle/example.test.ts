@@ -45,7 +45,7 @@ async function pointAt(dir: string, files: readonly string[], place: string): Pr
   }
 }
 
-t.setTimeout(120_000)
+t.setTimeout(300_000)
 
 for (const [language, folder, files] of [
   ['TypeScript', 'led', ['contract.json', 'dist/contract.js']],

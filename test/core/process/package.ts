@@ -11,6 +11,7 @@ const coverage = process.env._TAPJS_PROCESSINFO_COVERAGE_ === '1' && path('../..
 /** What runs in a plugin's process, from the sources: slower to start, and coverage sees it. */
 export const sourceChild = {
   file: path('../../../core/process/child-main.ts'),
+  isFree: true,
   execArgv: [`--import=${path('../../../scripts/strip-types.mjs')}`],
   ...(coverage && { env: { NODE_V8_COVERAGE: coverage } }),
 }

@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import t from 'tap'
 import type { Contract } from '../../../core/plugin/contract.ts'
 import type { TestClient } from '../../../core/testing/host.ts'
+import { temporary } from '../lifecycle/lab.ts'
 import { hear, until } from '../wire/lab.ts'
 import { startWith, writePackage } from './package.ts'
 
@@ -98,7 +99,8 @@ void t.test('five ends in five minutes are enough; other code lets it try again'
 })
 
 void t.test('a start that is late, and a stop that is late, end the process and all that it started', async (t) => {
-  const host = await startWith(t, contract, `${body}\n  ctx.own(() => new Promise(() => {}))`, {
+  const spawner = { ...contract, capabilities: { exec: ['sleep'] } }
+  const host = await startWith(t, spawner, `${body}\n  ctx.own(() => new Promise(() => {}))`, {
     pace: { stopMs: 100, retryMs: 5 },
   })
   await host.reached('own', 'running')
@@ -120,14 +122,16 @@ void t.test(
   'changed code and changed settings replace the process; the old one has ended before the new one starts',
   async (t) => {
     const settings = { type: 'object', properties: { n: { type: 'integer', default: 0 } }, additionalProperties: false }
+    const file = join(await temporary(t), 'lives')
     const log = (version: number) => `
-    fs.appendFileSync(new URL('../../../lives', import.meta.url), 'start ${version} ' + ctx.settings.n + '\\n')
+    fs.appendFileSync('${file}', 'start ${version} ' + ctx.settings.n + '\\n')
     ctx.own(async () => {
       await new Promise((resolve) => setTimeout(resolve, 50))
-      fs.appendFileSync(new URL('../../../lives', import.meta.url), 'stop ${version}\\n')
+      fs.appendFileSync('${file}', 'stop ${version}\\n')
     })
     ${body}`
-    const host = await startWith(t, { ...contract, settings }, log(1))
+    const logger: Contract = { ...contract, settings, capabilities: { files: { write: [file] } } }
+    const host = await startWith(t, logger, log(1))
     await host.reached('own', 'running')
     const client = await host.client('viewer')
     await client.ask('module:subscribe', { module: 'own' })
@@ -138,14 +142,14 @@ void t.test(
         if (success && !pids.includes(pid as number)) return void pids.push(pid as number)
       }
     }
-    await writePackage(join(host.pluginDir, 'own'), { ...contract, settings }, log(2), '2.0.0')
+    await writePackage(join(host.pluginDir, 'own'), logger, log(2), '2.0.0')
     await replaced()
     t.match(await host.reached('own', 'running'), { version: '2.0.0' })
     t.notOk(host.host.status().some(({ restartPending }) => restartPending))
-    await host.writeConfig('plugins', { plugins: { own: { enabled: true, settings: { n: 7 } } } })
+    await host.writeConfig('plugins', { plugins: { own: { enabled: true, grants: [`file-write:${file}`], settings: { n: 7 } } } })
     await replaced()
     await client.next('own:tick')
-    const lives = readFileSync(join(host.dataDir, '..', 'lives'), 'utf8')
+    const lives = readFileSync(file, 'utf8')
     t.match(lives, /^start 1 0\nstop 1\n(start 2 0\nstop 2\n)+start 2 7\n$/)
   },
 )

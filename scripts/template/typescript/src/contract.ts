@@ -10,6 +10,8 @@ export const contract = defineContract({
   id: 'sample',
   description: 'How busy the processors of this machine are.',
   needs: { devices: ['/proc/loadavg'] },
+  // What an owner grants; nothing else outside the package is open to the plugin.
+  capabilities: { files: { read: ['/proc/loadavg'] } },
   commands: {
     'sample:measure': {
       description: 'Measures now.',
