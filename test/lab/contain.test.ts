@@ -1,0 +1,291 @@
+// A stranger's plugin on a machine where Patchbay is installed: what it can touch, if it does all it can. One machine; the tests follow
+// one another. The plugin runs any script it is given: what holds it here is its service, not Node.js.
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { io } from 'socket.io-client'
+import t from 'tap'
+import type { Contract } from '../../core/plugin/contract.ts'
+import type { PluginStatus } from '../../core/plugin/host-control.ts'
+import { connected } from '../../core/testing/host.ts'
+import { signedInitData } from '../../core/testing/init-data.ts'
+import { bootMachine } from './machine.ts'
+import { checkout, putPatchbay } from './patchbay.ts'
+
+t.setTimeout(900_000)
+
+const botToken = '123456789:AAHfiqksKZ8WmR2zSjiQ7_v4TMAKdiHm9T0'
+const machine = await bootMachine(t, { ports: [8080] })
+
+/** The output of a script that must succeed. */
+async function sh(script: string, timeoutMs = 180_000): Promise<string> {
+  const { code, output } = await machine.run(script, { timeoutMs })
+  if (code !== 0) throw new Error(`exit code ${code} of ${script}:\n${output}`)
+  return output.trimEnd()
+}
+
+const contract = (id: string, capabilities: NonNullable<Contract['capabilities']>): Contract => ({
+  id,
+  capabilities,
+  commands: {
+    [`${id}:run`]: {
+      payload: {
+        type: 'object',
+        required: ['script'],
+        properties: { script: { type: 'string', maxLength: 4096 } },
+        additionalProperties: false,
+      },
+      timeoutMs: 60_000,
+    },
+    [`${id}:hang`]: {},
+  },
+  events: { [`${id}:pid`]: { payload: { type: 'integer' }, retained: true } },
+})
+const code = (id: string) => `import { readFile } from 'node:fs/promises'
+import { definePlugin } from 'patchbay/plugin'
+const contract = JSON.parse(await readFile(new URL('./contract.json', import.meta.url), 'utf8'))
+export default definePlugin(contract, {
+  start(ctx) {
+    ctx.handle('${id}:run', async ({ script }) => {
+      const { exitCode, stdout, stderr } = await ctx.exec.run('bash', ['-c', script], { timeoutMs: 50_000 })
+      return { exitCode, output: stdout + stderr }
+    })
+    ctx.handle('${id}:hang', () => { for (;;); })
+    ctx.whileSubscribed((watch) => { watch.publish('${id}:pid', process.pid) })
+  },
+})
+`
+
+/** Drops a plugin in, as a person does who has copied it there. */
+async function dropIn(id: string, capabilities: NonNullable<Contract['capabilities']>): Promise<void> {
+  const dir = await mkdtemp(join(tmpdir(), 'patchbay-intruder-'))
+  t.teardown(() => rm(dir, { recursive: true }))
+  await mkdir(join(dir, id))
+  const manifest = { name: id, version: '1.0.0', type: 'module', patchbay: { api: 1, contract: './contract.json' } }
+  await writeFile(join(dir, id, 'package.json'), JSON.stringify(manifest))
+  await writeFile(join(dir, id, 'contract.json'), JSON.stringify(contract(id, capabilities)))
+  await writeFile(join(dir, id, 'index.js'), code(id))
+  await machine.put(join(dir, id), `/var/lib/patchbay/plugins/${id}`)
+  await sh(`chown -R patchbay:patchbay /var/lib/patchbay/plugins && chmod -R go-rwx /var/lib/patchbay/plugins`)
+}
+
+const connect = async () => {
+  const url = `http://127.0.0.1:${machine.ports.get(8080)}`
+  const auth = { initData: signedInitData(botToken, 1000) }
+  const socket = io(url, { auth, transports: ['websocket'], forceNew: true })
+  t.teardown(() => socket.close())
+  return connected(socket)
+}
+
+/** Grants it what it asks for, as the owner does in the app. */
+async function enable(id: string, ...grants: string[]): Promise<PluginStatus> {
+  const owner = await connect()
+  const rows = owner.next<PluginStatus[]>('host:plugins', (all) => all.some((row) => row.id === id))
+  await owner.ask('module:subscribe', { module: 'host' })
+  await rows
+  const enabled = owner.next<PluginStatus[]>('host:plugins', (all) => all.some((row) => row.id === id && row.state === 'running'))
+  const answer = await owner.ask('host:enable', { id, grants })
+  if (answer.state !== 'running') throw new Error(`${JSON.stringify(answer)}\n${await sh('journalctl -n 60 --no-pager')}`)
+  return (await enabled).find((row) => row.id === id) as PluginStatus
+}
+
+const owner = { ask: async (command: string, payload?: object) => (await connect()).ask(command, payload) }
+/** What a script prints that the plugin runs. */
+async function inside(id: string, script: string): Promise<string> {
+  const { success, output, error } = await owner.ask(`${id}:run`, { script })
+  if (!success) throw new Error(`${script}: ${error}`)
+  return String(output).trim()
+}
+
+void t.test('a plugin from elsewhere runs as a service with a user of its own', async (t) => {
+  await putPatchbay(machine)
+  await sh(
+    `cd ${checkout}
+    printf '{ "address": "0.0.0.0" }\\n' >config/host.json
+    printf '{ "users": { "1000": "owner" } }\\n' >config/access.json
+    printf '{ "plugins": { "storage": { "enabled": false }, "system": { "enabled": false }, "metrics": { "enabled": false } } }' >config/plugins.json
+    mkdir -p -m 700 /etc/credstore; printf '%s' '${botToken}' >/etc/credstore/patchbay.telegram-bot-token
+    # It gives the service 30 s, which this machine may not keep when its own is busy.
+    scripts/install.sh || systemctl start patchbay || systemctl start patchbay`,
+    400_000,
+  )
+  await dropIn('intruder', { exec: ['bash'] })
+  t.match(await enable('intruder', 'exec:bash'), { containment: { level: 'contained' } })
+  t.equal(await sh('systemctl is-active patchbay-plugin@intruder.service'), 'active')
+  const [daemon, plugin] = [await sh('id -u patchbay'), await inside('intruder', 'id -u')]
+  t.not(plugin, daemon)
+  t.not(plugin, '0')
+  t.match(await inside('intruder', 'id -Gn; cat /proc/self/status'), /NoNewPrivs:\s+1\n/)
+  const [, exposure] =
+    /Overall exposure level for .*: ([\d.]+)/.exec(await sh('systemd-analyze security --no-pager patchbay-plugin@intruder')) ?? []
+  t.comment(`exposure ${exposure}`)
+  t.ok(Number(exposure) < 1.5, `exposure ${exposure}`)
+})
+
+void t.test('it can neither signal the daemon nor look into it', async (t) => {
+  const pid = await sh('systemctl show -P MainPID patchbay')
+  for (const signal of ['0', 'USR1', 'TERM', 'KILL'])
+    t.match(await inside('intruder', `kill -${signal} ${pid}`), 'not permitted', signal)
+  t.match(
+    await inside('intruder', `ls /proc/${pid}; cat /proc/${pid}/environ /proc/${pid}/mem`),
+    /^(.*No such file or directory\n?)+$/,
+  )
+  t.equal(await inside('intruder', 'for p in /proc/[0-9]*; do stat -c %u $p; done | sort -u'), await inside('intruder', 'id -u'))
+  t.equal(await sh('systemctl show -P MainPID patchbay'), pid)
+  t.notMatch(await sh('ss -ltn'), ':9229')
+  t.notMatch(await inside('intruder', 'env; cat /proc/self/environ'), /CREDENTIALS|TELEGRAM|NOTIFY|PATCHBAY_(DATA|CONFIG|NOTIFY)/)
+  t.match(await inside('intruder', 'ls -l /proc/self/fd'), /^(?!.*patchbay)/s)
+})
+
+void t.test('it sees none of Patchbay’s files, and writes nothing but its own temporary directory', async (t) => {
+  t.match(await inside('intruder', 'ls /var/lib/patchbay; ls /var/lib/patchbay/confined'), /^confined\nintruder$/)
+  for (const path of [
+    '/etc/patchbay',
+    '/etc/credstore',
+    '/var/lib/patchbay/sessions.json',
+    '/var/lib/patchbay/control',
+    '/var/backups',
+    '/home',
+    '/root',
+    '/boot',
+  ])
+    t.match(
+      await inside('intruder', `ls ${path}/* 2>&1; cat ${path}`),
+      /^((.*(Permission denied|No such file or directory|Is a directory))\n?)*$/,
+      path,
+    )
+  const writable = 'find / -xdev -not -path "/proc/*" -writable -not -type l 2>/dev/null | grep -vE "^/(tmp|dev)(/|$)"'
+  t.equal(await inside('intruder', `${writable} | head`), '')
+  t.match(await inside('intruder', 'touch /tmp/mine && ls /tmp'), 'mine')
+  t.equal(await sh('ls /tmp/mine 2>/dev/null || true'), '')
+  t.match(await inside('intruder', 'head -c 200M /dev/zero >/tmp/full; rm /tmp/full'), 'No space left')
+  t.match(
+    await inside('intruder', 'echo changed >>/var/lib/patchbay/confined/intruder/package/index.js'),
+    'Read-only file system',
+  )
+})
+
+void t.test('it reaches no socket and no device of the machine, and no network', async (t) => {
+  t.equal(await inside('intruder', 'ls -A /run | xargs'), '')
+  t.equal(await inside('intruder', 'find / -xdev -type s 2>/dev/null | grep -v ^/var/lib/patchbay/confined/intruder/'), '')
+  t.equal(await inside('intruder', 'cut -d: -f1 /proc/net/dev | tail -n +3 | xargs'), 'lo')
+  t.match(await inside('intruder', 'exec 3<>/dev/tcp/127.0.0.1/8080'), /./)
+  for (const socket of [
+    '/var/lib/patchbay/control/socket',
+    '/run/patchbay-smart.socket',
+    '/run/systemd/notify',
+    '/run/systemd/private',
+    '/run/dbus/system_bus_socket',
+  ]) {
+    t.equal(await sh(`test -S ${socket} && echo there`), 'there', socket)
+    t.match(await inside('intruder', `nc -U ${socket} </dev/null`), 'No such file or directory', socket)
+  }
+  const abstract = await sh("awk '$8 ~ /^@/ { print substr($8, 2) }' /proc/net/unix | head -20")
+  t.comment(`abstract sockets of the machine: ${abstract.replaceAll('\n', ' ')}`)
+  t.equal(await inside('intruder', "awk '$8 ~ /^@/' /proc/net/unix"), '', 'nor a socket that is no file')
+  t.equal(await inside('intruder', 'ls /dev | grep -E "nvme|sd|video|mem|kmsg"'), '')
+  t.match(
+    await inside(
+      'intruder',
+      'cat </dev/null >/var/lib/patchbay/confined/intruder/channel; nc -U /var/lib/patchbay/confined/intruder/channel </dev/null && echo through',
+    ),
+    /^(?!.*through)/s,
+  )
+})
+
+void t.test('of the bus it has what it was granted, and nothing else', async (t) => {
+  await dropIn('caller', { exec: ['bash'], dbus: ['org.freedesktop.hostname1'] })
+  await enable('caller', 'exec:bash', 'dbus:org.freedesktop.hostname1')
+  const busctl = (...words: string[]) =>
+    inside(
+      'caller',
+      `busctl --address="$BUS" ${words.join(' ')}`.replace('$BUS', 'unix:path=/var/lib/patchbay/confined/caller/bus'),
+    )
+  t.match(
+    await busctl('get-property org.freedesktop.hostname1 /org/freedesktop/hostname1 org.freedesktop.hostname1 Hostname'),
+    /^s "/,
+  )
+  t.match(
+    await busctl('call org.freedesktop.login1 /org/freedesktop/login1 org.freedesktop.login1.Manager CanReboot'),
+    /not (been )?(provided|found)|Access denied|AccessDenied|unknown/i,
+  )
+  t.match(
+    await busctl(
+      'call org.freedesktop.systemd1 /org/freedesktop/systemd1 org.freedesktop.systemd1.Manager StopUnit ss patchbay.service replace',
+    ),
+    /not (been )?(provided|found)|Access denied|AccessDenied|unknown/i,
+  )
+  t.equal(await sh('systemctl is-active patchbay'), 'active')
+})
+
+void t.test('with the network granted it has that, and still nothing else', async (t) => {
+  await dropIn('talker', { exec: ['bash'], network: true })
+  await enable('talker', 'exec:bash', 'network')
+  t.equal(await sh('systemctl is-active patchbay-plugin-net@talker.service'), 'active')
+  t.match(
+    await inside(
+      'talker',
+      'exec 3<>/dev/tcp/127.0.0.1/8080 && printf "GET /healthz HTTP/1.0\\r\\nHost: localhost\\r\\n\\r\\n" >&3 && head -1 <&3',
+    ),
+    '200',
+  )
+  t.equal(await inside('talker', 'find /run -type s'), '')
+})
+
+void t.test('the daemon can start these services and no others, and nobody else can', async (t) => {
+  const asDaemon = (words: string) => machine.run(`runuser -u patchbay -- systemctl --no-ask-password ${words}`)
+  t.equal((await asDaemon('restart patchbay-plugin@intruder.service')).code, 0)
+  for (const words of [
+    'restart cron.service',
+    'stop dbus.service',
+    'start patchbay-plugin@intruder.service',
+    'set-property patchbay-plugin@intruder.service MemoryMax=1',
+    'restart patchbay-smart@x.service',
+  ])
+    t.not((await asDaemon(words)).code, 0, words)
+  t.not((await machine.run('runuser -u nobody -- systemctl --no-ask-password restart patchbay-plugin@intruder.service')).code, 0)
+})
+
+void t.test('its end is noticed, also when it hangs, and when the daemon ends it ends', async (t) => {
+  const client = await connect()
+  const pid = client.next<number>('intruder:pid')
+  await client.ask('module:subscribe', { module: 'intruder' })
+  await pid
+  const again = client.next<number>('intruder:pid')
+  await sh('systemctl kill --signal=KILL patchbay-plugin@intruder.service')
+  await again
+  const after = client.next<number>('intruder:pid')
+  t.match(await client.ask('intruder:hang'), { success: false })
+  await after
+  t.match(await sh('journalctl -u patchbay -o cat --no-pager'), 'did not answer for 5 s')
+  await sh(`systemctl kill --signal=KILL patchbay.service
+    until systemctl --quiet is-active patchbay.service && systemctl --quiet is-active patchbay-plugin@intruder.service; do sleep 1; done`)
+  await sh('systemctl stop patchbay')
+  t.equal(await sh('systemctl list-units --no-legend --state=active,activating,deactivating "patchbay-plugin*"'), '')
+})
+
+void t.test('where there are no services for plugins, a row says what that means', async (t) => {
+  await sh('systemctl start patchbay')
+  const rowOf = async (id: string) => {
+    const client = await connect()
+    const rows = client.next<PluginStatus[]>('host:plugins', (all) => all.some((row) => row.id === id && row.state === 'running'))
+    await client.ask('module:subscribe', { module: 'host' })
+    return (await rows).find((row) => row.id === id)
+  }
+  const restart = async () => {
+    const times: number[] = []
+    for (let i = 0; i < 3; i++) {
+      const begun = performance.now()
+      t.match(await owner.ask('host:restart', { id: 'intruder' }), { success: true })
+      times.push(Math.round(performance.now() - begun))
+    }
+    return `${times.join(', ')} ms`
+  }
+  t.match(await rowOf('intruder'), { containment: { level: 'contained' } })
+  t.comment(`stopped and started, as a service: ${await restart()}`)
+  await sh(`mkdir -p /run/systemd/system/patchbay.service.d
+    printf '[Service]\nUnsetEnvironment=PATCHBAY_CONFINED_DIR\n' >/run/systemd/system/patchbay.service.d/plain.conf
+    systemctl daemon-reload && systemctl restart patchbay`)
+  t.match(await rowOf('intruder'), { containment: { level: 'not contained' } })
+  t.comment(`stopped and started, as a child of the daemon: ${await restart()}`)
+})
