@@ -2,7 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { activate, gone } from './activation.ts'
 import type { Bus } from './bus.ts'
 import { type ChangeOptions, Changes, type Patience, type Undo } from './changes.ts'
-import { choose, type Wish } from './choice.ts'
+import { type Choice, choose, type Wish } from './choice.ts'
 import { WifiError } from './failure.ts'
 import { type Device, NetworkManager, ready } from './network-manager.ts'
 import { accessPoints, type Network, networks } from './networks.ts'
@@ -76,11 +76,12 @@ export class Wifi {
 
   /** Resolves when the list is new. */
   async scan(): Promise<void> {
+    const end = AbortSignal.timeout(this.#times.scanMs)
     const close = await this.manager.open()
     try {
       const device = ready(this.manager)
       if (device.state >= 40 && device.state < 100) throw new WifiError('WIFI_BUSY')
-      await this.#scan(device)
+      await this.#scan(device, end)
     } finally {
       close()
     }
@@ -103,18 +104,29 @@ export class Wifi {
       if (choice.profile && this.#isInUse(device, choice.profile.path)) return
       const { profile, target, network, replaces } = choice
       let made: string | undefined
-      const begin = async () => {
+      const start = async ({ profile, target, network, replaces }: Choice) => {
         if (profile) return this.manager.activate(profile.path, device.path, target)
         const settings = newSettings({ name: wish.ssid, ...network, before: replaces[0]?.settings ?? {} })
         const added = await this.manager.addAndActivate(settings, device.path, target)
         made = added.profile
         return added.active
       }
+      /** The access point may have gone since it was chosen: another of the network will do. */
+      const startAgain = async (error: WifiError, signal: AbortSignal) => {
+        if (error.code !== 'WIFI_NOT_FOUND') throw error
+        const isGone = () => (this.manager.objects.has(target) ? undefined : true)
+        await this.manager.until(isGone, AbortSignal.timeout(2000)).catch(() => undefined)
+        const other = await look()
+        if (other === 'not in sight') throw error
+        signal.throwIfAborted()
+        return start(other)
+      }
       // an access point that is heard and does not let us in: of WPA3 that is how it refuses a password
       const refused = network.keyManagement === 'sae' || profile?.security === 'WPA3' ? 'WIFI_AUTH_FAILED' : 'WIFI_SUPPLICANT'
       const unanswered = () => (this.manager.isHeard(device.path, ssid) ? refused : 'WIFI_NOT_FOUND')
       await this.#change(device, asker, {
         work: async (signal) => {
+          const begin = () => start(choice as Choice).catch((error: WifiError) => startAgain(error, signal))
           await activate(this.manager, device.path, begin, { decideAt, signal, unanswered })
           if (made !== undefined) await this.manager.saveProfile(made)
         },
@@ -212,7 +224,7 @@ export class Wifi {
     return state === 100 && this.manager.profileOfActive(active) === profile
   }
 
-  async #scan(device: Device): Promise<void> {
+  async #scan(device: Device, end = AbortSignal.timeout(this.#times.scanMs)): Promise<void> {
     await this.manager.requestScan(device.path).catch((error: WifiError) => {
       // it is at it already; else why not
       if (error.code !== 'WIFI_FAILED') throw error
@@ -222,7 +234,7 @@ export class Wifi {
       if (why) throw why
       return this.manager.deviceAt(device.path)?.lastScan === device.lastScan ? undefined : true
     }
-    await this.manager.until(isNew, AbortSignal.timeout(this.#times.scanMs)).catch((error: unknown) => {
+    await this.manager.until(isNew, end).catch((error: unknown) => {
       throw error instanceof WifiError ? error : new WifiError('WIFI_SCAN_FAILED')
     })
   }

@@ -12,7 +12,7 @@ type Has = Record<string, Group>
 export const scripts = {
   success: [[40], [50], [60], [40], [50], [70], [80], [90], [100]],
   'wrong password': [[40], [50], [60], [40], [50], [60, 8], [120, 7]],
-  'not found': [[40], [50], [120, 53]],
+  'not found': [[40], [50], [60], [40], [50], [120, 53]],
   'no DHCP': [[40], [50], [70], [120, 5]],
   supplicant: [[40], [50], [120, 11]],
   disconnected: [[40], [50], [110, 39], [30, 39]],
@@ -48,6 +48,8 @@ export class NetworkManagerStandIn {
   readonly denied = new Set<string>()
   /** Passwords that it was given, for tests that look for them elsewhere. */
   readonly passwords: string[] = []
+  /** What happens as a method is called, before it is answered. */
+  readonly during = new Map<string, () => void>()
   scans: 'found' | 'never' | 'refused' = 'found'
   readonly #bus: PrivateBus
   readonly #objects = new Map<string, Has>()
@@ -256,6 +258,7 @@ export class NetworkManagerStandIn {
         return
       }
       this.calls.push(what)
+      this.during.get(what)?.()
       if (this.denied.has(member)) throw named('PermissionDenied', 'Not authorized')
       const [signature, values, then] = await this.#do(what, path, body)
       client.sendReply(call, signature, values)
@@ -287,6 +290,8 @@ export class NetworkManagerStandIn {
         return ['o', [active]]
       }
       case 'AddAndActivateConnection2': {
+        if (body[2] !== '/' && !this.#objects.has(String(body[2])))
+          throw named('Device.SpecificObjectNotFound', `The access point ${body[2]} was not in the scan list.`)
         const profile = this.#adopt(body[0] as Record<string, Record<string, unknown>>)
         const active = await this.#activate(profile, String(body[2]))
         return ['ooa{sv}', [profile, active, []]]

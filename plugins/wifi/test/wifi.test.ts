@@ -170,6 +170,15 @@ void t.test('a network that is not in sight is looked for once', async (t) => {
   t.equal(service.connected, 'New')
 })
 
+void t.test('an access point that goes before it is joined is replaced by another of its network', async (t) => {
+  const { wifi, service } = await lab(t)
+  service.during.set('CheckpointCreate', () => service.hear(standardPoints))
+  await wifi.connect({ ssid: 'Home', password }, elsewhere)
+  t.equal(service.connected, 'Home')
+  service.during.set('CheckpointCreate', () => service.hear([]))
+  t.equal(await code(wifi.connect({ ssid: 'Safe', password }, elsewhere)), 'WIFI_NOT_FOUND')
+})
+
 void t.test('a hidden network is joined by its name, and one of odd bytes by how it is shown', async (t) => {
   const { wifi, service, until } = await lab(t)
   await wifi.connect({ ssid: 'Hidden', password, hidden: true }, elsewhere)
