@@ -103,6 +103,8 @@ export class PluginProcess {
   #hear(message: Message): void {
     this.#heardAt = performance.now()
     if (message[0] === 'beat') this.#beat(message[1])
+    // What the kernel does not give it any more is an exception in its code.
+    else if (message[0] === 'fail' && this.#hasTooMuch()) this.kill(tooMuch(this.#parts.memoryMb))
     else this.#parts.onMessage(message)
   }
 
@@ -116,9 +118,13 @@ export class PluginProcess {
     // This process itself was away: stopped, or too busy to hear.
     if (now - this.#lookedAt > 2 * lookMs) this.#heardAt = now
     this.#lookedAt = now
-    if ((this.figures()?.ownMemory ?? 0) > memoryMb * 1024 * 1024) this.kill(tooMuch(memoryMb))
+    if (this.#hasTooMuch()) this.kill(tooMuch(memoryMb))
     else if (this.#isWatched && now - this.#heardAt > silenceMs)
       this.kill(`Its process did not answer for ${silenceMs / 1000} s and was ended.`)
+  }
+
+  #hasTooMuch(): boolean {
+    return (this.figures()?.ownMemory ?? 0) > this.#parts.memoryMb * 1024 * 1024
   }
 
   #keepLines(stream: Launched['output'][number]): void {

@@ -9,13 +9,14 @@ void t.test('more memory than it may have ends it, with that as the reason', asy
   await t.test('in the heap', (t) => siege.breaks(t, 'fillHeap', {}, tooMuch))
   await t.test('beside the heap', (t) => siege.breaks(t, 'fillBuffers', {}, tooMuch))
   await t.test('at one go, and it says nothing any more', (t) => siege.breaks(t, 'fillBuffersAtOnce', { maxMb: 2048 }, tooMuch))
+  await t.test('until it gets no more', (t) => siege.breaks(t, 'fillBuffersUntilRefused', { maxMb: 2048 }, tooMuch))
   await siege.withstood(t)
 })
 
 void t.test('what it leaks ends with its process', async (t) => {
   const siege = await Siege.start(t)
   const { pid } = await siege.pids()
-  t.match(await siege.do('leak', { file: new URL('./plugin/index.js', import.meta.url).pathname }), { success: true })
+  t.match(await siege.do('leak'), { success: true, files: 200, servers: 50 })
   await siege.flows()
   await siege.forgiven()
   t.notOk(isAlive(pid))

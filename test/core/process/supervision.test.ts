@@ -7,6 +7,8 @@ import { temporary } from '../lifecycle/lab.ts'
 import { hear, until } from '../wire/lab.ts'
 import { startWith, writePackage } from './package.ts'
 
+t.setTimeout(120_000)
+
 const viewer = { role: 'viewer', timeoutMs: 60_000, rate: { max: 1000, windowMs: 1000 } } as const
 const contract: Contract = {
   id: 'own',
@@ -55,6 +57,11 @@ const ends = [
   {
     what: 'takes memory beside its heap',
     code: 'globalThis.all = Buffer.alloc(100 * 1024 * 1024, 1)',
+    reason: 'It used more than 64 MB of memory and was ended.',
+  },
+  {
+    what: 'takes memory until it gets no more, which is an exception',
+    code: 'const all = []; setTimeout(() => { for (;;) all.push(Buffer.alloc(16e6, 1)) })',
     reason: 'It used more than 64 MB of memory and was ended.',
   },
   { what: 'says that it broke', code: "ctx.fail('unplugged')", reason: 'unplugged' },

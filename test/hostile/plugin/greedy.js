@@ -26,8 +26,15 @@ export function fillBuffersAtOnce({ maxMb }) {
   }, 10)
 }
 
+/** The same until there is no more: the kernel's own limit is an exception in its code. */
+export function fillBuffersUntilRefused({ maxMb }) {
+  setTimeout(() => {
+    for (let mb = 0; mb < maxMb; mb += 16) kept.push(Buffer.alloc(16_000_000, 1))
+  }, 10)
+}
+
 /** Timers, listeners, descriptors, what it owns: whatever ends with the process. */
-export async function leak({ file }, { ctx }) {
+export async function leak(_args, { ctx }) {
   const { open } = await import('node:fs/promises')
   const { createServer } = await import('node:net')
   let files = 0
@@ -42,6 +49,6 @@ export async function leak({ file }, { ctx }) {
       .on('error', () => undefined)
       .listen(0, '127.0.0.1'),
   )
-  for (; files < 200; files++) kept.push(await open(file))
+  for (; files < 200; files++) kept.push(await open(new URL(import.meta.url)))
   return { files, servers: servers.length }
 }
