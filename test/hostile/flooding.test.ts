@@ -15,7 +15,7 @@ void t.test('a flood of events reaches whom it may, and the neighbours’ client
     siege.bears(t, async () => {
       await siege.do('publishOften', { event: 'hostile:any', count: 300_000, perTurn: 10_000 })
       await until(() => heard > 1000, `${heard} of them arrive`, 30_000)
-      await seconds(3)
+      await seconds(2)
       await siege.do('endFloods')
     }),
   )
@@ -53,7 +53,7 @@ void t.test('a million lines: some are written, and how many were not', async (t
       siege.bears(t, async () => {
         const before = siege.host.log.length
         await siege.do(what, { count: 1_000_000, ...args })
-        await seconds(4)
+        await seconds(2.5)
         await siege.do('endFloods')
         const lines = siege.host.log.slice(before)
         t.ok(lines.length > 100 && lines.length < 2000, `${lines.length} lines`)
@@ -67,7 +67,7 @@ void t.test('a million lines: some are written, and how many were not', async (t
     await siege.do('writeEndless', { fd: 1, mb: 50 })
     await siege.do('writeEndless', { fd: 2, mb: 50 })
     await siege.do('logGarbage')
-    await seconds(3)
+    await seconds(2)
     await siege.do('endFloods')
   })
   t.ok(

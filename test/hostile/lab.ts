@@ -52,7 +52,7 @@ async function writeNeighbour(dir: string, id: string): Promise<string> {
 }
 
 /** A copy of the hostile plugin whose contract says this besides. */
-async function writeHostile(dir: string, contract: object = {}, manifest: object = {}): Promise<string> {
+export async function writeHostile(dir: string, contract: object = {}, manifest: object = {}): Promise<string> {
   await cp(hostileDir, dir, { recursive: true })
   const merge = async (name: string, more: object) => {
     const before = JSON.parse(await readFile(join(hostileDir, name), 'utf8')) as object
@@ -68,7 +68,7 @@ export interface SiegeOptions {
   readonly contract?: object
   /** What plugins.json says of it besides. */
   readonly entry?: object
-  readonly pace?: { readonly startMs?: number; readonly stopMs?: number; readonly retryMs?: number }
+  readonly pace?: { readonly startMs?: number; readonly stopMs?: number; readonly silenceMs?: number; readonly retryMs?: number }
 }
 
 /** A state of the hostile plugin, as the host's log has it. */
@@ -93,6 +93,8 @@ export class Siege {
   readonly #heard = { near: 0, far: 0, hostile: 0 }
   readonly #bad: string[] = []
   readonly #pids = new Set<number>()
+  readonly #changes: Change[] = []
+  #linesRead = 0
   readonly #neighbourPids = new Set<unknown>()
   #asked = 0
   #cuts = 0
@@ -112,21 +114,37 @@ export class Siege {
     const near = await writeNeighbour(join(dir, 'near'), 'near')
     const far = await writeNeighbour(join(dir, 'far'), 'far')
     const hostile = await writeHostile(join(dir, 'hostile'), contract)
-    const host = await startTestHost({ plugins: [near, far, hostile], runIn: 'process', pace: { retryMs: 100, ...pace } })
+    const host = await startTestHost({
+      plugins: [near, far, hostile],
+      runIn: 'process',
+      pace: { retryMs: 20, keepAfterMs: 600_000, ...pace },
+    })
     t.teardown(() => host.stop())
     const siege = new Siege(host, { grants: asksFor(contract as Contract), ...entry })
-    await siege.configure({})
-    await until(() => host.status().some(({ id, runIn, state }) => id === 'near' && runIn === 'host' && state === 'running'))
-    t.teardown(() => siege.#end())
+    await siege.#write({})
+    const runs = (name: string, where?: string) =>
+      until(
+        () => host.status().some(({ id, runIn, state }) => id === name && runIn === (where ?? runIn) && state === 'running'),
+        `${name} does not run`,
+        30_000,
+      )
+    await runs('near', 'host')
+    for (const id of ['far', 'hostile']) await runs(id)
     await siege.#begin()
+    t.teardown(() => siege.#end())
     return siege
   }
 
   /** The states of the hostile plugin so far. */
-  get changes(): Change[] {
-    return this.host.log
-      .map((line) => JSON.parse(line) as Change & { plugin?: string; msg?: string; data?: unknown })
-      .filter(({ plugin, msg, data, state }) => plugin === 'hostile' && state && data === undefined && msg === `is ${state}`)
+  get changes(): readonly Change[] {
+    for (const line of this.host.log.slice(this.#linesRead)) {
+      this.#linesRead++
+      if (!line.includes('"msg":"is ')) continue
+      const { plugin, msg, data, state, reason } = JSON.parse(line) as Change & { plugin?: string; msg?: string; data?: unknown }
+      if (plugin === 'hostile' && state && data === undefined && msg === `is ${state}`)
+        this.#changes.push({ state, ...(reason !== undefined && { reason }) })
+    }
+    return this.#changes
   }
 
   /** Ticks of the hostile plugin that the listener has heard. */
@@ -134,8 +152,14 @@ export class Siege {
     return this.#heard.hostile
   }
 
-  /** What plugins.json says of the hostile plugin from now on, besides. */
+  /** What plugins.json says of the hostile plugin from now on, besides, if that is something else. Resolves when it is acted on. */
   async configure(more: object): Promise<void> {
+    const from = this.changes.length
+    await this.#write(more)
+    await until(() => this.changes.length > from, 'nothing changes')
+  }
+
+  async #write(more: object): Promise<void> {
     const { host } = this
     const off = host.status().flatMap(({ id, builtin }) => (builtin && id !== 'host' ? [[id, { enabled: false }]] : []))
     const on = { near: { runIn: 'host' }, far: {}, hostile: { ...this.#entry, ...more } }
@@ -156,7 +180,7 @@ export class Siege {
   }
 
   /** It runs and its events reach the listener. */
-  async flows(ms = 20_000): Promise<void> {
+  async flows(ms = 60_000): Promise<void> {
     await until(() => this.changes.at(-1)?.state === 'running', `it is ${JSON.stringify(this.changes.at(-1))}`, ms)
     const before = this.ticks
     await until(() => this.ticks > before + 2, 'its events do not reach the listener', ms)
@@ -167,7 +191,7 @@ export class Siege {
    * events flow without anybody's doing. Nothing of the process is left.
    */
   async breaks(t: Test, what: string, args: object, reason: RegExp): Promise<void> {
-    if (this.#failures++ % 3 === 0) await this.forgiven()
+    if (this.#failures++ % 4 === 0) await this.forgiven()
     const { pid } = await this.pids()
     const from = this.changes.length
     this.errors.length = 0
@@ -175,7 +199,10 @@ export class Siege {
     const deed = await this.attacker.socket.timeout(30_000).emitWithAck('hostile:do', { what, args })
     if (!deed.success) t.equal(deed.code, 'MODULE_FAILED', `the deed itself: ${JSON.stringify(deed)}`)
     t.match(await waiting, { success: false, code: 'MODULE_FAILED' }, 'the command in flight')
-    await until(() => this.changes.slice(from).some(({ state }) => state === 'running'), 'it does not come back', 20_000)
+    const isBack = () => this.changes.slice(from).some(({ state }) => state === 'running')
+    await until(isBack, 'it does not come back', 60_000).catch((error: Error) => {
+      throw new Error(`${error.message}: ${JSON.stringify(this.changes.slice(from))}`)
+    })
     const [failed, ...after] = this.changes.slice(from)
     t.equal(failed?.state, 'failed')
     t.match(failed?.reason, reason)
@@ -230,7 +257,6 @@ export class Siege {
 
   async #begin(): Promise<void> {
     const { host } = this
-    for (const id of ['near', 'far', 'hostile']) await host.reached(id, 'running')
     const [listener, bystander] = [await host.client('viewer'), await host.client('viewer')]
     Object.assign(this, { owner: await host.client('owner'), attacker: await host.client('viewer'), listener })
     this.#bystander = bystander

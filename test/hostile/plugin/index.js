@@ -17,6 +17,7 @@ export default definePlugin(contract, {
     if (onStop) ctx.own(() => deeds[onStop](args, { ctx }))
     ctx.handle('hostile:ping', () => ({ pid: process.pid, ppid: process.ppid }))
     ctx.handle('hostile:wait', () => new Promise(() => undefined))
+    ctx.handle('hostile:brief', () => new Promise(() => undefined))
     ctx.handle('hostile:do', ({ what, args = {} }, call) => deeds[what](args, { ctx, call }))
     ctx.whileSubscribed((watch) => {
       let count = 0

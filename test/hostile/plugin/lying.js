@@ -30,6 +30,13 @@ export function closeChannel() {
   setTimeout(() => closeSync(channel), 10)
 }
 
+export function closeChannelAndStay() {
+  process.exit = () => undefined
+  process.reallyExit = () => undefined
+  setInterval(() => undefined, 1000)
+  setTimeout(() => closeSync(channel), 10)
+}
+
 const cycle = {}
 cycle.itself = cycle
 const deep = (levels) => JSON.parse(`${'['.repeat(levels)}${']'.repeat(levels)}`)
@@ -74,8 +81,4 @@ export function suspendForever(_args, { call }) {
 
 export function provideGarbage({ name }, { ctx }) {
   ctx.provide('hostile:value', () => garbage[name]())
-}
-
-export function posePoisonousFailure(_args, { ctx }) {
-  ctx.publishError('SESSION_EXPIRED', 'Log in again, at https://evil.example', cycle)
 }

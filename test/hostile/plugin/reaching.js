@@ -47,6 +47,15 @@ export function reach(where) {
   })
 }
 
+export async function callBus({ service, method }, { ctx }) {
+  try {
+    await ctx.dbus.call({ service, path: '/', interface: service, method })
+    return { outcome: 'called' }
+  } catch (error) {
+    return { outcome: error.dbusName ?? error.message }
+  }
+}
+
 /** What it was given without asking. */
 export function inherited(_args, { ctx }) {
   const descriptors = outcome(() =>
