@@ -5,12 +5,15 @@ import { serve } from './remote.mjs'
 const groups = new Map()
 
 serve({
-  /** Connects a group of clients, one for each `auth`, and subscribes them to `module` if there is one. */
-  async connect(name, { url, auths, module }) {
+  /**
+   * Connects a group of clients, one for each `auth`, and subscribes them to `module` if there is one. Any failure they hear of ends
+   * the bench, unless they `mayFail`.
+   */
+  async connect(name, { url, auths, module, mayFail }) {
     const sockets = []
     groups.set(name, sockets)
     for (let index = 0; index < auths.length; index += 50)
-      sockets.push(...(await Promise.all(auths.slice(index, index + 50).map((auth) => connected(url, auth)))))
+      sockets.push(...(await Promise.all(auths.slice(index, index + 50).map((auth) => connected(url, auth, mayFail)))))
     for (const socket of module ? sockets : []) check(await socket.emitWithAck('module:subscribe', { module }))
   },
 
@@ -38,6 +41,26 @@ serve({
       }
       for (let started = 0; started < inFlight; started++) send()
     })
+  },
+
+  /** Gives one command on the first socket; resolves with its answer, whatever it is. */
+  async ask(name, { event, payload }) {
+    return groups.get(name)[0].timeout(30_000).emitWithAck(event, payload)
+  },
+
+  /** Gives these commands in turn on the first socket, one at a time, for so long: the 99th percentile of each one's round trip in milliseconds. */
+  async trips(name, { events, ms }) {
+    const [socket] = groups.get(name)
+    const trips = Object.fromEntries(events.map((event) => [event, []]))
+    for (const end = performance.now() + ms; performance.now() < end; )
+      for (const event of events) {
+        const begun = performance.now()
+        check(await socket.emitWithAck(event, { ssid: 'Home', password: 'correct horse' }))
+        trips[event].push(performance.now() - begun)
+      }
+    return Object.fromEntries(
+      Object.entries(trips).map(([event, all]) => [event, all.sort((a, b) => a - b)[Math.floor(all.length * 0.99)]]),
+    )
   },
 
   /** Has an event published `times` times, each as soon as every client of the group has the one before. */
@@ -68,10 +91,11 @@ serve({
   },
 })
 
-function connected(url, auth) {
+function connected(url, auth, mayFail) {
   return new Promise((resolve, reject) => {
     const socket = io(url, { auth, transports: ['websocket'], forceNew: true, reconnection: false })
     socket.once('connect', () => resolve(socket)).once('connect_error', reject)
+    if (mayFail) return
     // Whatever goes wrong would be measured as speed.
     socket.on('error', (error) => fail(`a client was told ${JSON.stringify(error)}`))
     socket.on('disconnect', (reason) => fail(`a client lost its connection: ${reason}`))
