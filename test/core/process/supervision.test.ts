@@ -1,108 +1,40 @@
-import { readdirSync, readFileSync } from 'node:fs'
+import { mkdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
 import type { Contract } from '../../../core/plugin/contract.ts'
-import type { TestClient } from '../../../core/testing/host.ts'
+import { startTestHost } from '../../../core/testing/host.ts'
 import { temporary } from '../lifecycle/lab.ts'
-import { hear, until } from '../wire/lab.ts'
+import { until } from '../wire/lab.ts'
+import { body, contract, isAlive, pidOf } from './obedient.ts'
 import { startWith, writePackage } from './package.ts'
 
 t.setTimeout(120_000)
 
-const viewer = { role: 'viewer', timeoutMs: 60_000, rate: { max: 1000, windowMs: 1000 } } as const
-const contract: Contract = {
-  id: 'own',
-  commands: { 'own:pid': viewer, 'own:do': { ...viewer, payload: { type: 'string' } }, 'own:wait': viewer },
-  events: { 'own:tick': { payload: { type: 'integer' } } },
-}
-/** It does what it is told, whatever that is. */
-const body = `
-  ctx.handle('own:pid', () => ({ pid: process.pid, environment: process.env }))
-  ctx.handle('own:do', async (code) => ({ it: await Function('ctx', 'fs', 'load', 'return (async () => {' + code + '})()')(ctx, fs, (name) => import(name)) }))
-  ctx.handle('own:wait', () => new Promise(() => {}))
-  ctx.whileSubscribed((watch) => {
-    const timer = setInterval(() => watch.publish('own:tick', 1), 5)
-    return () => clearInterval(timer)
-  })`
-
-const pidOf = async (client: TestClient) => (await client.ask('own:pid')).pid as number
-const isAlive = (pid: number) => readdirSync('/proc').includes(String(pid)) && !/^State:\s+[ZX]/m.test(statusOf(pid))
-function statusOf(pid: number): string {
-  try {
-    return readFileSync(`/proc/${pid}/status`, 'latin1')
-  } catch {
-    return 'State:\tX'
+void t.test('five ends in five minutes are enough; other code, other settings or an owner let it try again', async (t) => {
+  const settings = { type: 'object', properties: { n: { type: 'integer', default: 0 } }, additionalProperties: false }
+  const dir = await temporary(t)
+  const write = (id: string, to: string, code: string) => writePackage(join(to, id), { id, settings }, code)
+  // What lies in node_modules is no part of its code.
+  const code = "if (ctx.settings.n === 0 && !fs.existsSync(new URL('./node_modules/mended', import.meta.url))) process.exit(1)"
+  const ids = ['code', 'settings', 'owner']
+  const host = await startTestHost({ pace: { retryMs: 5 }, plugins: await Promise.all(ids.map((id) => write(id, dir, code))) })
+  t.teardown(() => host.stop())
+  const isGivenUp = (each: string) => host.status().some(({ id, state }) => id === each && state === 'quarantined')
+  await until(() => ids.every(isGivenUp), 'they are tried on', 60_000)
+  for (const { id, reason } of host.status().filter(({ builtin }) => !builtin)) {
+    t.equal(reason, 'It failed five times in five minutes. Last: Its process ended with exit code 1.')
+    t.equal(host.log.filter((line) => line.includes('"is starting"') && line.includes(`"${id}"`)).length, 5)
   }
-}
-
-const ends = [
-  { what: 'exits', code: 'process.exit(3)', reason: 'Its process ended with exit code 3.' },
-  { what: 'is killed', code: "process.kill(process.pid, 'SIGSEGV')", reason: 'Its process was ended by SIGSEGV.' },
-  {
-    what: 'throws in a timer',
-    code: "setTimeout(() => { throw new Error('tick') })",
-    reason: 'An exception nobody caught: tick',
-  },
-  { what: 'rejects unhandled', code: "void Promise.reject('a text')", reason: 'An exception nobody caught: a text' },
-  {
-    what: 'loops without end',
-    code: 'setTimeout(() => { for (;;); })',
-    reason: 'Its process did not answer for 3 s and was ended.',
-  },
-  {
-    what: 'fills its heap',
-    code: 'const all = []; for (;;) all.push(new Array(1000).fill({}))',
-    reason: 'It used more than 64 MB of memory and was ended.',
-  },
-  {
-    what: 'takes memory beside its heap',
-    code: 'globalThis.all = Buffer.alloc(100 * 1024 * 1024, 1)',
-    reason: 'It used more than 64 MB of memory and was ended.',
-  },
-  {
-    what: 'takes memory until it gets no more, which is an exception',
-    code: 'const all = []; setTimeout(() => { for (;;) all.push(Buffer.alloc(16e6, 1)) })',
-    reason: 'It used more than 64 MB of memory and was ended.',
-  },
-  { what: 'says that it broke', code: "ctx.fail('unplugged')", reason: 'unplugged' },
-]
-
-void t.test(
-  'however it ends: who waits is answered, subscribers are told why once, and events flow again by themselves',
-  async (t) => {
-    const host = await startWith(t, contract, body, { pace: { retryMs: 5, silenceMs: 3000 } })
-    const entry = { enabled: true, memoryMb: 64 }
-    await host.writeConfig('plugins', { plugins: { own: entry } })
-    const [client, owner] = [await host.client('viewer'), await host.client('owner')]
-    for (const { what, code, reason } of ends) {
-      await owner.ask('host:restart', { id: 'own' })
-      await host.reached('own', 'running')
-      await client.ask('module:subscribe', { module: 'own' })
-      const pid = await pidOf(client)
-      const heard = hear(client)
-      const waiting = client.ask('own:wait')
-      void client.ask('own:do', code)
-      t.match(await waiting, { success: false, code: 'MODULE_FAILED' }, what)
-      await client.next('own:tick')
-      const told = heard.filter(([event, error]) => event === 'error' && !error.event)
-      t.same(told, [['error', { module: 'own', code: 'MODULE_FAILED', message: reason }]], what)
-      t.not(await pidOf(client), pid, what)
-      t.notOk(isAlive(pid), what)
-      await client.ask('module:unsubscribe', { module: 'own' })
-      client.socket.offAny()
-    }
-    t.equal(host.host.status().find(({ id }) => id === 'own')?.state, 'running')
-  },
-)
-
-void t.test('five ends in five minutes are enough; other code lets it try again', async (t) => {
-  const host = await startWith(t, contract, 'process.exit(1)')
-  await until(() => host.status().some(({ state }) => state === 'quarantined'), 'it is tried on', 60_000)
-  const { reason } = await host.reached('own', 'quarantined')
-  t.equal(reason, 'It failed five times in five minutes. Last: Its process ended with exit code 1.')
-  t.equal(host.log.filter((line) => line.includes('"is starting"') && line.includes('"own"')).length, 5)
-  await writePackage(join(host.pluginDir, 'own'), contract, body)
-  await host.reached('own', 'running')
+  const owner = await host.client('owner')
+  await write('code', host.pluginDir, '')
+  await host.reached('code', 'running')
+  const file = join(host.configDir, 'plugins.json')
+  const { plugins } = JSON.parse(readFileSync(file, 'utf8')) as { plugins: Record<string, object> }
+  await host.writeConfig('plugins', { plugins: { ...plugins, settings: { enabled: true, settings: { n: 1 } } } })
+  await host.reached('settings', 'running')
+  t.ok(isGivenUp('owner'), 'what happens to the others is no reason')
+  mkdirSync(join(host.pluginDir, 'owner/node_modules/mended'), { recursive: true })
+  t.match(await owner.ask('host:release', { id: 'owner' }), { success: true, state: 'running' })
 })
 
 void t.test('a start that is late, and a stop that is late, end the process and all that it started', async (t) => {
