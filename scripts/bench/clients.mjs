@@ -48,6 +48,22 @@ serve({
     return groups.get(name)[0].timeout(30_000).emitWithAck(event, payload)
   },
 
+  /** Kills a plugin's process. Milliseconds until an event that a command has it publish is heard again. */
+  async recovery(name, { pid, command, event }) {
+    const [socket] = groups.get(name)
+    process.kill(pid, 'SIGKILL')
+    const begun = performance.now()
+    let tookMs
+    socket.once(event, () => {
+      tookMs = performance.now() - begun
+    })
+    while (tookMs === undefined) {
+      await socket.emitWithAck(command)
+      await new Promise((resolve) => setTimeout(resolve, 5))
+    }
+    return tookMs
+  },
+
   /** Gives these commands in turn on the first socket, one at a time, for so long: the 99th percentile of each one's round trip in milliseconds. */
   async trips(name, { events, ms }) {
     const [socket] = groups.get(name)

@@ -36,7 +36,7 @@ export async function prepare(plugins) {
   const write = (name, content) => writeFile(join(configDir, `${name}.json`), JSON.stringify(content), { mode: 0o600 })
   if (plugins) {
     await cp(path('./plugin'), join(dataDir, 'plugins/bench'), { recursive: true })
-    const entry = (id) => [id, { enabled: plugins.includes(id) }]
+    const entry = (id) => [id, { enabled: plugins.includes(id), ...(id === 'bench' && { runIn: 'host' }) }]
     await write('plugins', { plugins: Object.fromEntries([...readdirSync(join(dist, 'plugins')), 'bench'].map(entry)) })
     await write('host', { limits })
   }
