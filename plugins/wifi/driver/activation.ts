@@ -3,11 +3,11 @@ import type { NetworkManager } from './network-manager.ts'
 
 /** NMDeviceState, and NMDeviceStateReason. */
 const [unavailable, disconnected, preparing, failed] = [20, 30, 40, 120]
-const newActivation = 60
+const [nowUnmanaged, newActivation] = [3, 60]
 /** NMActiveConnectionState. */
 const activated = 2
 /** In which NetworkManager says why, once it is seen that something has ended. */
-const patienceMs = 500
+const patienceMs = 1500
 
 export interface ActivationOptions {
   /** When it must be decided, of `performance.now()`: NetworkManager itself takes up to a minute. */
@@ -41,7 +41,9 @@ export async function activate(
       // what ends because another connection begins is the one before, or seen by its absence
       if (state === 0 || reason === newActivation) return
       state = now
-      if (now === failed || now === disconnected || (now > 100 && reason > 0)) reject(failureOf(reason, unanswered()))
+      // NetworkManager lets the device go, because it stops or the device does
+      if (reason === nowUnmanaged) after(patienceMs, () => gone(manager, device) ?? failureOf(reason))
+      else if (now === failed || now === disconnected || (now > 100 && reason > 0)) reject(failureOf(reason, unanswered()))
       // the radio or the device: which, is told by another signal
       else if (now <= unavailable) after(patienceMs, () => gone(manager, device) ?? failureOf(reason))
     }

@@ -75,7 +75,8 @@ export function refusal(error: unknown, action: string): WifiError {
       action: polkit,
     })
   }
-  if (/\.(ServiceUnknown|NameHasNoOwner|Disconnected|NoReply)$/.test(dbusName)) return new WifiError('WIFI_SERVICE_LOST')
+  if (dbusName.endsWith('.NoReply')) return new WifiError('WIFI_SERVICE_LOST', 'NetworkManager does not answer.')
+  if (/\.(ServiceUnknown|NameHasNoOwner|Disconnected)$/.test(dbusName)) return new WifiError('WIFI_SERVICE_LOST')
   if (/\.(UnknownObject|UnknownMethod|UnknownDevice)$/.test(dbusName)) return new WifiError('WIFI_DEVICE_REMOVED')
   if (dbusName.endsWith('.SpecificObjectNotFound')) return new WifiError('WIFI_NOT_FOUND')
   return new WifiError('WIFI_FAILED', `NetworkManager refused: ${message}`)

@@ -83,12 +83,19 @@ export class NetworkManagerStandIn {
   /** As `systemctl stop` does: what it was about to do it forgets, checkpoints too. */
   async stop(): Promise<void> {
     this.#run++
+    if (Number(this.#get(wlan0, `${nm}.Device`, 'State')) > 30) {
+      this.#state(110, 3)
+      this.#state(10, 3)
+    }
     for (const [path, { timer }] of this.#checkpoints) {
       clearTimeout(timer)
       this.#checkpoints.delete(path)
     }
     await this.#client?.close()
     this.#client = undefined
+    // what it begins with when it is back
+    this.#dropActive()
+    this.#state(30)
   }
 
   addDevice(name = 'wlan0'): this {
