@@ -37,3 +37,19 @@ export async function putPatchbay(machine: Machine): Promise<void> {
     await rm(directory, { recursive: true })
   }
 }
+
+/** Of no bot that exists. */
+export const botToken = '123456789:AAHfiqksKZ8WmR2zSjiQ7_v4TMAKdiHm9T0'
+
+/** Makes it a service, by the installer, that listens on port 8080 of every address. `users` are Telegram ids with their roles. */
+export async function installPatchbay(machine: Machine, users: Readonly<Record<string, string>>): Promise<void> {
+  await putPatchbay(machine)
+  const script = `set -e; cd ${checkout}
+    printf '{ "address": "0.0.0.0" }\\n' >config/host.json
+    printf '%s\\n' '${JSON.stringify({ users })}' >config/access.json
+    install -d -m 700 /etc/credstore
+    printf '%s\\n' '${botToken}' | install -m 600 /dev/stdin /etc/credstore/patchbay.telegram-bot-token
+    scripts/install.sh`
+  const { code, output } = await machine.run(script, { timeoutMs: 400_000 })
+  if (code !== 0) throw new Error(`The installer failed:\n${output}`)
+}

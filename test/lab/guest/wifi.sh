@@ -29,9 +29,7 @@ access_point() { # number ssid subnet channel [line of hostapd's configuration .
   fi
   ip netns add "$name"
   iw phy "phy$(iw dev "$interface" info | awk '/wiphy/ { print $2 }')" set netns name "$name"
-  # each beacon is delivered to every radio, which an emulated processor feels
-  printf '%s\n' "interface=$interface" driver=nl80211 "ssid=$ssid" "hw_mode=$mode" "channel=$channel" country_code=US \
-    beacon_int=400 "$@" >"/run/$name.conf"
+  printf '%s\n' "interface=$interface" driver=nl80211 "ssid=$ssid" "hw_mode=$mode" "channel=$channel" country_code=US "$@" >"/run/$name.conf"
   ip netns exec "$name" ip link set lo up
   air "${interface#wlan}"
   ip netns exec "$name" ip address add "$subnet.1/24" dev "$interface"
