@@ -21,11 +21,7 @@ const attacks = [
  * of the processors, too, as it would to any program.
  */
 export async function attack({ quick }) {
-  const env = await prepare(['bench'])
-  await addPlugins(env)
-  const child = startPlain([join(path('../../dist'), 'cli.js'), 'start'], env)
-  const url = await lineOf(child, /"url":"([^"]+)".*"is ready"/)
-  await lineOf(child, /"plugin":"(?:hostile|far)","state":"running"/, 2)
+  const { child, url } = await startBesieged(startPlain)
   const clients = await startClients()
   const [user, attacker, listener] = userIds.map((id) => ({ initData: initData(id) }))
   await clients.connect('user', { url, auths: [user] })
@@ -61,6 +57,18 @@ export async function attack({ quick }) {
   for (const name of ['user', 'attacker', 'owner', 'listener']) await clients.close(name)
   await stop(child)
   return rows
+}
+
+/** Patchbay with a plugin in its own process, `bench`, and two in processes of theirs: `far`, which is the same, and `hostile`. */
+export async function startBesieged(how) {
+  const env = await prepare(['bench'])
+  await addPlugins(env)
+  const child = how([join(path('../../dist'), 'cli.js'), 'start'], env)
+  const [url] = await Promise.all([
+    lineOf(child, /"url":"([^"]+)".*"is ready"/),
+    lineOf(child, /"plugin":"(?:hostile|far)","state":"running"/, 2),
+  ])
+  return { child, url }
 }
 
 /** The plugin of the other benches once more, in a process of its own, and the hostile one. */

@@ -103,11 +103,15 @@ export function startPlain(args, env) {
 export function lineOf(child, pattern, times = 1) {
   return new Promise((resolve, reject) => {
     let output = ''
-    child.stdout.on('data', (chunk) => {
+    const hear = (chunk) => {
       output += chunk
       const found = [...output.matchAll(new RegExp(pattern, 'g'))]
-      if (found.length >= times) resolve(found[0][1])
-    })
+      if (found.length < times) return
+      // What follows may be very much.
+      child.stdout.off('data', hear).resume()
+      resolve(found[0][1])
+    }
+    child.stdout.on('data', hear)
     child.once('exit', (code) => reject(new Error(`${child.spawnargs.join(' ')} ended with ${code}:\n${output}`)))
   })
 }
