@@ -20,7 +20,8 @@ export default definePlugin(bluetooth, {
       adapter: ctx.settings.adapter,
       scanMs,
       onChange: () => audience && throttle.touch(),
-      onRefusal: (device, what) => ctx.log.info({ mac: device?.mac, what }, 'refused a device that nobody here asked for'),
+      onRefusal: (device, what) =>
+        ctx.log.info({ mac: device?.mac ?? 'unknown', what }, 'refused a device that nobody here asked for'),
     })
 
     const tell: NonNullable<typeof audience>['publish'] = (event, payload) => {

@@ -8,5 +8,5 @@
 set -uo pipefail
 bash /host/wifi.sh
 modprobe -a hci_vhci vivid snd-aloop snd-dummy
-setsid btvirt -l2 -L >/run/btvirt.log 2>&1 </dev/null &
-until [ -e /sys/class/bluetooth/hci1 ] && [ -e /dev/video0 ]; do sleep 0.1; done
+bash /host/bluetooth.sh
+until [ -e /dev/video0 ]; do sleep 0.1; done
