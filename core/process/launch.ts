@@ -139,10 +139,7 @@ function heldByKernel({ grants, memoryMb }: LaunchRequest): string[] {
       .find((path) => existsSync(path)),
   )
   if (!setpriv || !prlimit) return []
-  const isRoot = process.getuid?.() === 0
-  // Where there is nothing to take away it is not asked for: a service may be forbidden the very call.
-  const inherits = isRoot || /^CapInh:\s+0*[1-9a-f]/m.test(readFileSync('/proc/self/status', 'latin1'))
-  const noRights = ['--no-new-privs', ...(inherits ? ['--inh-caps=-all'] : []), ...(isRoot ? ['--bounding-set=-all'] : [])]
+  const noRights = ['--no-new-privs', '--inh-caps=-all', ...(process.getuid?.() === 0 ? ['--bounding-set=-all'] : [])]
   const memory = `--data=${(memoryMb + roomMb) * 1024 * 1024 + reserved()}`
   return [
     setpriv,
