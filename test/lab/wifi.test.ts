@@ -132,10 +132,14 @@ void t.test('a network that gives no address is named within the deadline, and t
   await sh('ip netns exec ap-wlan2 dnsmasq --interface=wlan2 --bind-interfaces --dhcp-range=10.78.0.10,10.78.0.50,1h --port=0')
 })
 
-void t.test('an open network is joined', async (t) => {
+void t.test('an open, a hidden and a WPA3 network are joined', async (t) => {
   await ends(t, 'done', () => join('LabOpen', {}, 'from one network to another'))
   t.match(await on('LabOpen'), { gateway: '10.78.0.1', security: 'Open' })
-  t.same(await saved(), ['LabNet', 'LabOpen'])
+  await ends(t, 'done', () => join('LabHidden', { password, hidden: true }, 'hidden network'))
+  t.match(await on('LabHidden'), { gateway: '10.80.0.1', security: 'WPA2' })
+  await ends(t, 'done', () => join('LabSafe', { password }, 'WPA3'))
+  t.match(await on('LabSafe'), { gateway: '10.79.0.1', security: 'WPA3', band: '5 GHz' })
+  t.same(await saved(), ['LabHidden', 'LabNet', 'LabOpen', 'LabSafe'])
 })
 
 void t.test('of two who join at once the later wins', async (t) => {
@@ -148,7 +152,7 @@ void t.test('of two who join at once the later wins', async (t) => {
 })
 
 void t.test('a network is forgotten, and left', async (t) => {
-  await ends(t, 'done', () => ask('wifi:forget', { ssid: 'LabOpen' }))
+  for (const ssid of ['LabHidden', 'LabOpen', 'LabSafe']) await ends(t, 'done', () => ask('wifi:forget', { ssid }))
   await ends(t, 'WIFI_NOT_SAVED', () => ask('wifi:forget', { ssid: 'LabOpen' }))
   t.same(await saved(), ['LabNet'])
   await on('LabNet')
