@@ -2,7 +2,7 @@ import { agent, agentMethods } from './agent.ts'
 import { Bluez, type Call } from './bluez.ts'
 import type { Answer } from './dialogue.ts'
 import { Discovery } from './discovery.ts'
-import { Failure } from './failure.ts'
+import { Failure, hasStopped } from './failure.ts'
 import { type Adapter, adapterOf, type Device, devicesOf, type Objects } from './objects.ts'
 import { Pairing, type PairingRequest, type pairingLimits } from './pairing.ts'
 import { type Block, rfkillOf } from './rfkill.ts'
@@ -40,14 +40,7 @@ export class Bluetooth {
   constructor(options: BluetoothOptions) {
     this.#options = options
     this.#bluez = new Bluez(options.call)
-    this.discovery = new Discovery(
-      {
-        start: () => this.#startDiscovery(),
-        // if it fails it has stopped already
-        stop: async () => this.adapter && this.#bluez.adapter(this.adapter.path, 'StopDiscovery').catch(() => undefined),
-      },
-      options.scanMs,
-    )
+    this.discovery = new Discovery({ start: () => this.#startDiscovery(), stop: () => this.#stopDiscovery() }, options.scanMs)
   }
 
   get adapter(): Adapter | undefined {
@@ -75,8 +68,11 @@ export class Bluetooth {
   }
 
   async stop(): Promise<void> {
-    await this.discovery.stop()
-    await this.#bluez.unregister(agent).catch(() => undefined)
+    try {
+      await this.discovery.stop()
+    } finally {
+      await this.#bluez.unregister(agent).catch(() => undefined)
+    }
   }
 
   /** Whether rfkill keeps the adapter off: the kernel does not tell when that changes. */
@@ -169,6 +165,14 @@ export class Bluetooth {
         return trusted || this.#connecting.has(path) || (this.#pairing?.device === path && this.#pairing.dialogue.hadNumber)
       },
       refused: (path, what) => this.#options.onRefusal(find(path), what),
+    }
+  }
+
+  async #stopDiscovery(): Promise<void> {
+    try {
+      if (this.adapter) await this.#bluez.adapter(this.adapter.path, 'StopDiscovery')
+    } catch (error) {
+      if (!hasStopped(error)) throw error
     }
   }
 

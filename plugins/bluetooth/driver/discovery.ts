@@ -74,7 +74,7 @@ export class Discovery {
     try {
       await (isWished ? this.#scanner.start() : this.#scanner.stop())
     } catch (error) {
-      this.#isRunning = false
+      this.#isRunning = !isWished
       throw error
     }
   }

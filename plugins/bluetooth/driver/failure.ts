@@ -104,3 +104,10 @@ export function isDone(error: unknown): boolean {
     `${(error as Error).message} ${(error as BusError).dbusName}`,
   )
 }
+
+/** Whether an error of StopDiscovery says that nothing is looked for any more: with the adapter, or BlueZ, that has ended too. */
+export function hasStopped(error: unknown): boolean {
+  const { code } = explain(error)
+  const gone: readonly FailureCode[] = ['BT_POWERED_OFF', 'BT_BLOCKED_BY_RFKILL', 'BT_SERVICE_GONE', 'BT_DEVICE_NOT_FOUND']
+  return gone.includes(code) || /no discovery started/i.test((error as Error).message)
+}

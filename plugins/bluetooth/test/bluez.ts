@@ -30,6 +30,8 @@ export const pathOf = (mac: string, adapter = 'hci0') => `/org/bluez/${adapter}/
  * for them, an agent is asked one question at a time, what is cancelled is told to the agent too.
  */
 export class Bluez {
+  /** Why it does not stop to look for devices. */
+  stopError = ''
   /** Every method that was called, such as `hci0.StartDiscovery`. */
   readonly calls: string[] = []
   agent: Agent | undefined
@@ -94,6 +96,7 @@ export class Bluez {
         this.#discovering()
       },
       StopDiscovery: (_, { sender = '' }) => {
+        if (this.stopError) throw bluezError('Failed', this.stopError)
         if (!this.discoverers.delete(sender)) throw bluezError('Failed', 'No discovery started')
         this.#discovering()
       },

@@ -146,6 +146,17 @@ void t.test('several clients scan, and the scan ends with the last wish, however
   t.equal(bluez.agent, undefined)
 })
 
+void t.test('a scan that BlueZ does not end is no success, and can be ended later', async (t) => {
+  const { bluez, client } = await start(t)
+  t.match(await client.ask('bluetooth:scan'), { success: true })
+  bluez.stopError = 'Input/output error'
+  t.match(await client.ask('bluetooth:stop_scan'), { success: false, code: 'BT_FAILED', error: /Input\/output error/ })
+  bluez.stopError = ''
+  t.match(await client.ask('bluetooth:scan'), { success: true })
+  t.match(await client.ask('bluetooth:stop_scan'), { success: true })
+  t.equal(bluez.discoverers.size, 0)
+})
+
 /** A device that pairs in this way, and what the client hears and is answered. */
 async function pairing(t: Test, mac: string, more: Parameters<Bluez['addDevice']>[1], manners: Manners, pin?: string) {
   const lab = await start(t)
