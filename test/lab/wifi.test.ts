@@ -15,7 +15,7 @@ const wrong = 'wrong-horse-battery'
 const begun = performance.now()
 const elapsed = (what: string) => t.comment(`${what}: ${Math.round((performance.now() - begun) / 1000)} s`)
 
-const machine = await bootMachine(t, { ports: [8080], hardware: true })
+const machine = await bootMachine(t, { ports: [8080, 8081], hardware: true })
 elapsed('booted')
 // a user may change the network three times in 30 s, so there are many
 const users = Object.fromEntries(Array.from({ length: 40 }, (_, index) => [String(1000 + index), 'operator']))
@@ -30,9 +30,9 @@ async function sh(script: string): Promise<string> {
 }
 const clients: LabClient[] = []
 let lastUser = 999
-/** Another user. */
-async function user(): Promise<LabClient> {
-  const client = await LabClient.connect(t, machine.ports.get(8080) as number, ++lastUser)
+/** Another user, through eth0 or another port that leads in. */
+async function user(port = 8080): Promise<LabClient> {
+  const client = await LabClient.connect(t, machine.ports.get(port) as number, ++lastUser)
   clients.push(client)
   return client
 }
@@ -208,6 +208,30 @@ void t.test('the radios are pulled and put back', async (t) => {
   await ends(t, 'WIFI_NO_DEVICE', () => join('LabNet'))
   await sh('/host/wifi.sh')
   await on('LabNet')
+})
+
+void t.test('a change that cuts off whoever asked for it is undone', async (t) => {
+  const { ip } = await on('LabNet')
+  // a way in that leads over the access point and wlan0
+  const relay = `
+    import { spawn } from 'node:child_process'
+    import { createServer } from 'node:net'
+    createServer((socket) => {
+      const way = spawn('ip', ['netns', 'exec', 'ap-wlan1', 'nc', process.argv[2], '8080'], { stdio: ['pipe', 'pipe', 'inherit'] })
+      way.stdin.on('error', () => {})
+      socket.on('error', () => {}).on('close', () => way.kill()).pipe(way.stdin)
+      way.stdout.pipe(socket)
+      way.on('exit', () => socket.destroy())
+    }).listen(8081)`
+  await sh(`cat >/root/relay.mjs <<'E'\n${relay}\nE\nsystemd-run --quiet --unit=relay node /root/relay.mjs ${ip}
+    until ss -ltn | grep -q :8081; do sleep 0.2; done`)
+  const client = await user(8081)
+  const undone = observer.next<{ code: string }>('error', ({ code }) => code === 'WIFI_ROLLED_BACK')
+  void client.ask('wifi:connect', { ssid: 'LabOpen' }).catch(() => undefined)
+  await on('LabOpen')
+  t.match(await undone, { module: 'wifi' })
+  await on('LabNet')
+  t.same(await saved(), ['LabNet'])
 })
 
 void t.test('the passwords are nowhere but where NetworkManager keeps them', async (t) => {
