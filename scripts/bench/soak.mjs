@@ -35,8 +35,12 @@ const misdeeds = [
   ['leak', {}],
 ]
 
+/** Milliseconds that a wave takes at least: nobody subscribes more often than a user may. */
+const waveMs = 50
+
 /** Every client of a group comes, subscribes, asks and goes. */
 async function wave(clients, url, module) {
+  const pause = sleep(waveMs)
   await clients.connect('wave', { url, auths, module, mayFail: true })
   const events = ['bench:connect', 'far:connect']
   for (const event of events) {
@@ -44,6 +48,7 @@ async function wave(clients, url, module) {
     if (!answer.success) throw new Error(`${event}: ${JSON.stringify(answer)}`)
   }
   await clients.close('wave')
+  await pause
 }
 
 /** What the host holds, when it has come to rest. */
