@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
-import { existsSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, readFileSync } from 'node:fs'
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -76,7 +76,8 @@ export const launch: Launch = async (request) => {
     detached: true,
   })
   const { pid } = child
-  if (pid !== undefined) beFirstToGo(pid)
+  // Unless it has ended already.
+  if (pid !== undefined) void writeFile(`/proc/${pid}/oom_score_adj`, oomScore).catch(() => undefined)
   const kill = () => killMarked(run, pid)
   const ended = new Promise<string>((resolve) => {
     let how = ''
@@ -150,12 +151,4 @@ function heldByKernel({ grants, memoryMb }: LaunchRequest): string[] {
     memory,
     ...(grants ? ['--core=0', '--nofile=1024'] : []),
   ]
-}
-
-function beFirstToGo(pid: number): void {
-  try {
-    writeFileSync(`/proc/${pid}/oom_score_adj`, oomScore)
-  } catch {
-    // it has ended already, or this machine does not tell of processes
-  }
 }

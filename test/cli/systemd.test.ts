@@ -43,7 +43,7 @@ const lamp = `
 
 async function start(t: Test, env: Record<string, string> = {}) {
   const place = await Place.create(t, {
-    plugins: { plugins: { lamp: { enabled: true }, ...hardwareOff } },
+    plugins: { plugins: { lamp: { enabled: true, runIn: 'host' }, ...hardwareOff } },
   })
   const viewer = { role: 'viewer' }
   await place.addPlugin('lamp', { commands: { 'lamp:look': viewer, 'lamp:break': viewer } }, lamp)

@@ -96,3 +96,19 @@ void t.test('what waits is bounded: an end that never reads breaks it', (t) => {
   t.same(broken, ['the other end does not read'])
   t.end()
 })
+
+void t.test('who writes more than can be dealt with waits, and nothing of it is lost', async (t) => {
+  const inward = new PassThrough({ highWaterMark: 64 })
+  let heard = 0
+  new Channel(Duplex.from({ readable: inward, writable: new PassThrough() }), {
+    onMessage: () => {
+      heard++
+      for (const end = performance.now() + 3; performance.now() < end; );
+    },
+    onBroken: (reason) => t.fail(reason),
+  })
+  inward.write('["a"]\n'.repeat(12))
+  await until(() => heard > 0)
+  t.ok(heard < 12, 'the others had their turn')
+  await until(() => heard === 12)
+})

@@ -76,10 +76,9 @@ await import('${pathToFileURL(place('lamp/index.js')).href}')`
     const program = place('patchbay/main.mjs')
     const doors = { dir: place('lamp'), grants, program, scratch: place('scratch'), policyFile: place('policy.json'), closed }
     const args = await nodeArguments({ ...doors, connects: false })
-    const { stdout } = await promisify(execFile)(process.execPath, [...args, program, JSON.stringify(files), place('scratch')], {
-      cwd: '/',
-      env: {},
-    })
+    // Without the hooks that tap has every program inherit.
+    const command = ['-u', 'NODE_OPTIONS', process.execPath, ...args, program, JSON.stringify(files), place('scratch')]
+    const { stdout } = await promisify(execFile)('/usr/bin/env', command, { cwd: '/', env: {} })
     return JSON.parse(stdout) as Record<string, string>
   }
   return { root, files, run }

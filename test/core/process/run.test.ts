@@ -241,6 +241,7 @@ void t.test('a check of a driver that throws, or does not end, is a finding like
       'A check of its own failed: no bus',
       'A check of its own failed: it did not say within 0.05 s what it finds',
       'The switch is there.',
+      "Not contained: It runs in the daemon's own process and may do all that the daemon may.",
     ],
   )
 })

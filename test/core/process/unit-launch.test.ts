@@ -73,7 +73,9 @@ class StandIn {
     this.asked.push(`restart ${name}`)
     this.#process?.kill('SIGKILL')
     const place = join(this.directory, name.replace(/^.*@|\.service$/g, ''))
-    const child = this.broken ? spawn('sh', ['-c', 'exit 226']) : spawn('sh', [script, process.execPath, place], { env: {} })
+    const child = this.broken
+      ? spawn('sh', ['-c', 'exit 226'])
+      : spawn('/usr/bin/env', ['-u', 'NODE_OPTIONS', 'sh', script, process.execPath, place], { env: {} })
     this.#process = child
     child.once('exit', (code, signal) => {
       this.#process = undefined
