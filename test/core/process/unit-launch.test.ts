@@ -7,6 +7,7 @@ import { join } from 'node:path'
 import { defineInterface } from 'dbus-native'
 import t, { type Test } from 'tap'
 import type { Contract } from '../../../core/plugin/contract.ts'
+import { PluginUnit } from '../../../core/process/plugin-unit.ts'
 import { startTestHost, type TestHost } from '../../../core/testing/host.ts'
 import { PrivateBus } from '../../support/bus.ts'
 import { temporary } from '../lifecycle/lab.ts'
@@ -226,4 +227,16 @@ void t.test('without the program that filters the bus there are no services for 
   await t.rejects(openBusProxy('unix:path=/none', join(empty, 'bus'), ['org.example.Granted']), {
     message: /xdg-dbus-proxy does not run \(ENOENT\)\. Mend it with: sudo apt-get install xdg-dbus-proxy$/,
   })
+})
+
+void t.test('a service that does not end is told, after it was ended once more', async (t) => {
+  const asked: string[] = []
+  const call = (request: { method: string }) => {
+    asked.push(request.method)
+    return Promise.resolve(['deactivating'])
+  }
+  await t.rejects(new PluginUnit({ call: call as never }, 'patchbay-plugin@lamp.service').ended(), {
+    message: 'patchbay-plugin@lamp.service does not end',
+  })
+  t.equal(asked.filter((method) => method === 'StopUnit').length, 1)
 })
