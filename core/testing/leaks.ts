@@ -43,7 +43,8 @@ export class LeakWatch {
   /** What is open once that has stopped changing, after at most 2 s. */
   async holdings(): Promise<Holdings> {
     let last = await this.#look()
-    for (let equal = 0, i = 0; equal < 4 && i < 100; i++) {
+    // A program is given half a second to end.
+    for (let equal = 0, i = 0; equal < (last.children > 0 ? 25 : 4) && i < 100; i++) {
       await new Promise((resolve) => setTimeout(resolve, 20))
       const now = await this.#look()
       equal = JSON.stringify(now) === JSON.stringify(last) ? equal + 1 : 0
