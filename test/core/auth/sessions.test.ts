@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import type { Identity } from '../../../core/auth/identity.ts'
 import { type Session, Sessions } from '../../../core/auth/sessions.ts'
+import { temporary } from '../lifecycle/lab.ts'
 
 const minute = 60_000
 const here = '192.0.2.1'
@@ -15,7 +16,8 @@ const ada: Identity = {
 const bob: Identity = { userId: 'telegram:2', user: { id: 2, firstName: 'Bob' }, claims: {} }
 
 /** Sessions on a clock that stands still until it is moved, and everything they tell. */
-async function setUp(t: Test, file = join(t.testdir(), 'sessions.json')) {
+async function setUp(t: Test, given?: string) {
+  const file = given ?? join(await temporary(t), 'sessions.json')
   const clock = { now: 1_800_000_000_500 }
   const ages = { idleS: 7 * 86_400, absoluteS: 30 * 86_400 }
   const problems: string[] = []

@@ -52,7 +52,8 @@ export default definePlugin(contract, { start: (context) => globalThis.labStarts
 
 export async function temporary(t: Test): Promise<string> {
   const dir = await mkdtemp(join(tmpdir(), 'patchbay-lab-'))
-  t.teardown(() => rm(dir, { recursive: true, force: true }))
+  // What is being closed may still write.
+  t.teardown(() => rm(dir, { recursive: true, force: true, maxRetries: 5 }))
   return dir
 }
 
