@@ -186,7 +186,7 @@ void t.test('the radio is switched off and on', async (t) => {
   await ends(t, 'WIFI_RADIO_OFF', () => ask('wifi:scan'))
   await ends(t, 'done', () => ask('wifi:radio', { enabled: true }))
   // rfkill has silenced all radios of the machine, the access points' too
-  await sh('/host/wifi.sh off 1; sleep 1; /host/wifi.sh on 1')
+  await sh('for it in 1 2 3 4 5; do /host/wifi.sh off $it; done; sleep 1; for it in 1 2 3 4 5; do /host/wifi.sh on $it; done')
   await ends(t, 'done', () => join('LabNet'))
 })
 
@@ -200,6 +200,8 @@ void t.test('an access point that is switched off is missed, and joined again wh
 })
 
 void t.test('NetworkManager restarts: in the middle of a command and without one, and all goes on', async (t) => {
+  // it gives no address from now on, so that joining it takes a while
+  await sh('kill "$(cat /run/ap-wlan3.dnsmasq.pid)"')
   const { answer } = await underWay('LabSafe', { password })
   await sh('systemctl restart NetworkManager')
   t.match(await answer, { success: false, code: /^(WIFI_SERVICE_LOST|MODULE_UNAVAILABLE)$/ })
@@ -232,6 +234,8 @@ void t.test('a change that cuts off whoever asked for it is undone', async (t) =
     }).listen(8081)`
   await sh(`cat >/root/relay.mjs <<'E'\n${relay}\nE\nsystemd-run --quiet --unit=relay node /root/relay.mjs ${ip}
     until ss -ltn | grep -q :8081; do sleep 0.2; done`)
+  await ask('wifi:scan')
+  await networks((list) => list.some(({ ssid }) => ssid === 'LabOpen'))
   const client = await user(8081)
   const undone = observer.next<{ code: string }>('error', ({ code }) => code === 'WIFI_ROLLED_BACK')
   void client.ask('wifi:connect', { ssid: 'LabOpen' }).catch(() => undefined)
