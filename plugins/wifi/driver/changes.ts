@@ -1,4 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises'
+import { within } from './deadline.ts'
 import { WifiError } from './failure.ts'
 
 const rollBackMs = 500
@@ -95,8 +96,7 @@ export class Changes {
     const { confirmSeconds } = this.#patience
     // in case this process ends meanwhile
     await undo.extend(confirmSeconds + 10).catch(() => undefined)
-    const end = AbortSignal.any([AbortSignal.timeout(confirmSeconds * 1000), superseded])
-    const isHeard = await options.heard?.(end).then(
+    const isHeard = await within(confirmSeconds * 1000, superseded, async (end) => options.heard?.(end)).then(
       () => true,
       () => superseded.aborted,
     )

@@ -3,6 +3,7 @@ import { activate, gone } from './activation.ts'
 import type { Bus } from './bus.ts'
 import { type ChangeOptions, Changes, type Patience, type Undo } from './changes.ts'
 import { type Choice, choose, type Wish } from './choice.ts'
+import { within } from './deadline.ts'
 import { WifiError } from './failure.ts'
 import { type Device, NetworkManager, ready } from './network-manager.ts'
 import { accessPoints, type Network, networks } from './networks.ts'
@@ -248,8 +249,7 @@ export class Wifi {
       const now = this.manager.deviceAt(device.path)
       return now && (now.state <= 30 || now.active !== device.active) ? true : undefined
     }
-    const end = AbortSignal.any([signal, AbortSignal.timeout(7000)])
-    await this.manager.until(hasLeft, end).catch((error: unknown) => {
+    await within(7000, signal, (end) => this.manager.until(hasLeft, end)).catch((error: unknown) => {
       throw error instanceof WifiError ? error : new WifiError('WIFI_FAILED', 'The device does not leave its network.')
     })
   }
