@@ -24,6 +24,7 @@ export interface SupervisorParts extends Omit<UnitParts, 'log' | 'pluginLog' | '
   readonly keepDir: string
 }
 
+const misplaced = 'It runs in a process of its own only: take "runIn": "host" out of its entry in plugins.json.'
 const defaultMemoryMb = pluginsSchema.properties.plugins.additionalProperties.properties.memoryMb.default
 
 /** Brings every plugin found to the state that the configuration and the machine allow. */
@@ -170,7 +171,8 @@ export class Supervisor {
     // The host's own module is how everything else is switched on.
     const enabled = (entry?.enabled ?? (builtin && !contract?.optIn)) || (builtin && id === 'host')
     const asks = builtin || !contract ? [] : ungranted(contract, entry?.grants ?? [])
-    const heldBack = enabled && !builtin ? (safeMode.heldBack(id) ?? lacking(id, asks, commandName)) : undefined
+    const waits = enabled && !builtin ? (safeMode.heldBack(id) ?? lacking(id, asks, commandName)) : undefined
+    const heldBack = enabled && contract?.ownProcess && entry?.runIn === 'host' ? misplaced : waits
     const isOwnPolicy = (contract?.policy ?? 'patchbay') === 'patchbay'
     return {
       enabled,
@@ -178,7 +180,7 @@ export class Supervisor {
       ...(heldBack && { heldBack }),
       namespace: entry?.namespace ?? (isOwnPolicy ? host.namespace : `/${id}`),
       // Who may touch the host is beside it: its capability is made of the host's own objects.
-      runIn: contract?.capabilities?.host ? 'host' : (entry?.runIn ?? (builtin ? 'host' : 'process')),
+      runIn: contract?.capabilities?.host ? 'host' : (entry?.runIn ?? (builtin && !contract?.ownProcess ? 'host' : 'process')),
       memoryMb: entry?.memoryMb ?? defaultMemoryMb,
       settings: entry?.settings ?? {},
     }

@@ -158,7 +158,10 @@ export type Context<C extends Contract> = Owner &
     whileSubscribed(work: (watch: Watch<C>) => Release | void | Promise<Release | void>): void
     /** Runs for every new subscription, also the first, after its snapshots were sent. */
     onSubscribe(listener: () => void | Promise<void>): void
-    /** Runs when a client has left the plugin's namespaces, subscribed or not, with its id: for what a client wished that outlives a command. */
+    /**
+     * Runs when a client has left the plugin's namespaces, subscribed or not, or its roles changed and it may not subscribe (any more),
+     * with its id: for what a client wished that outlives a command.
+     */
     onDisconnect(listener: (clientId: string) => void | Promise<void>): void
     /**
      * Runs whenever something has come in from a client of a user on the plugin's namespaces, a sign of life too, until it is released:

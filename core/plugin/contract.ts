@@ -127,6 +127,8 @@ export interface Contract extends ContractGroup {
   readonly description?: string
   /** Although it comes with Patchbay it is off until `plugins.json` switches it on. Others always are. */
   readonly optIn?: true
+  /** Its code handles strangers' data with machine code: it never runs in the host's process, whatever `plugins.json` says. */
+  readonly ownProcess?: true
   /** Who may connect to its namespace, by the name of an auth policy. Default `patchbay`: Telegram, session token or one-time link. */
   readonly policy?: string
   /** The weakest built-in role that may subscribe. Default `viewer`. */

@@ -56,7 +56,7 @@ export async function conformance(t: Tester, { dir, builtin = false, settings }:
   const contract = JSON.parse(await readFile(join(dir, 'contract.json'), 'utf8')) as Contract
   const { id, needs = {} } = contract
   /** What has the host's own controls runs beside them. */
-  const ways: readonly RunIn[] = contract.capabilities?.host ? ['host'] : ['host', 'process']
+  const ways: readonly RunIn[] = contract.capabilities?.host ? ['host'] : contract.ownProcess ? ['process'] : ['host', 'process']
   const mainCommands = Object.keys(contract.commands ?? {})
   const isHost = id === 'host'
   // Where the test host has its copy: in the author's own folder may lie Patchbay itself, as a package, and the tests.
@@ -86,7 +86,7 @@ export async function conformance(t: Tester, { dir, builtin = false, settings }:
   })
 
   await t.test(`${id}: its contract.json is what its code declares`, async () => {
-    await withHost('host', async (_host, _owner, place) => {
+    await withHost(contract.ownProcess ? 'process' : 'host', async (_host, _owner, place) => {
       const { main = './index.js' } = JSON.parse(await readFile(join(place, 'package.json'), 'utf8')) as { main?: string }
       const { default: plugin } = (await import(pathToFileURL(join(place, main)).href)) as { default: { contract: object } }
       assert.deepEqual(JSON.parse(JSON.stringify(plugin.contract)), contract)

@@ -163,11 +163,13 @@ export class Hub {
       this.deliverer.broadcast(this.#options.io.of(namespace), module.room, delivery)
   }
 
-  /** Ends subscriptions that are no longer allowed; call it when roles changed. */
+  /** Ends subscriptions that are no longer allowed, and what the client wished for beyond them; call it when roles changed. */
   review(client: Client): void {
-    for (const module of this.modules.values()) module.audience?.reviewed?.(client)
-    for (const module of [...client.subscriptions]) {
+    for (const module of this.modules.values()) {
+      module.audience?.reviewed?.(client)
       if (maySubscribe(this.#options.access(), client, module)) continue
+      if (groupOn(module, client.caller.namespace)) module.audience?.left(client.caller.clientId)
+      if (!module.subscribers.has(client)) continue
       this.unsubscribe(client, module)
       client.socket.emit('error', { module: module.id, code: 'FORBIDDEN', message: `You may not hear ${module.id} any more.` })
     }

@@ -362,3 +362,12 @@ void t.test('a schema that is none fails its plugin with a sentence, before any 
   }
   t.equal(host.host.status().filter(({ state }) => state === 'failed').length, 2)
 })
+
+void t.test('what asks for a process of its own is not run in the host’s', async (t) => {
+  const own: Contract = { id: 'own', ownProcess: true }
+  const host = await startLab(t, [{ contract: own, start: () => undefined }])
+  const { state, reason } = await host.reached('own', 'disabled')
+  t.match({ state, reason }, { state: 'disabled', reason: /^It runs in a process of its own only: .*runIn/ })
+  await host.writeConfig('plugins', { plugins: { own: { enabled: true } } })
+  t.match(await host.reached('own', 'running', 'failed'), { state: 'running', runIn: 'process' })
+})

@@ -19,7 +19,7 @@ interface LooseGroup {
 /** A plugin's context as plain JavaScript has it: any event, command and code. */
 export interface LooseContext
   extends LooseGroup,
-    Pick<Context<Contract>, 'onSubscribe' | 'whileSubscribed' | 'own' | 'fail' | 'settings' | 'diagnose'> {
+    Pick<Context<Contract>, 'onSubscribe' | 'onDisconnect' | 'whileSubscribed' | 'own' | 'fail' | 'settings' | 'diagnose'> {
   serve(route: string, handler: (request: RouteRequest) => RouteResponse | Promise<RouteResponse>): void
   namespace(name: string): LooseGroup
   provide(event: string, value: () => unknown): void

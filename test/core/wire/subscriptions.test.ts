@@ -351,3 +351,20 @@ void t.test('ten thousand subscribes in a loop cost their sender, and nobody els
     'another socket does not lift the limit',
   )
 })
+
+void t.test('who may not hear a module any more has left it, subscribed or not', async (t) => {
+  const left: string[] = []
+  const contract = { id: 'lab', events, subscribeRole: 'operator' } as const
+  const host = await startLab(t, [{ contract, start: (ctx) => ctx.onDisconnect((clientId) => void left.push(clientId)) }])
+  const [one, two, other] = [await host.client('operator', 1), await host.client('operator', 2), await host.client('operator', 3)]
+  await one.ask('module:subscribe', { module: 'lab' })
+  const told = one.next('error')
+  await host.allow(1, 'viewer')
+  t.match(await told, { module: 'lab', code: 'FORBIDDEN' })
+  await until(() => left.length > 0)
+  t.strictSame(left, [one.socket.id])
+  await host.allow(2, 'viewer')
+  await until(() => left.includes(two.socket.id as string))
+  t.notOk(left.includes(other.socket.id as string), 'who may, stays')
+  t.ok(one.socket.connected && two.socket.connected)
+})
