@@ -138,7 +138,8 @@ export class Child {
       const capabilities = createCapabilities(contract, { bus })
       const onFail = (reason: string) => this.#send('fail', reason)
       const [hub, log] = [this.#outlet, this.#log]
-      this.#run = new Run({ hub, module, log, settings, capabilities, development, onFail })
+      const onListen = (isListening: boolean) => this.#send('listens', isListening)
+      this.#run = new Run({ hub, module, log, settings, capabilities, development, onFail, onListen })
       await this.#run.start(() => this.#loader.load({ entry, builtin }), startMs)
       this.#send('started')
     } catch (error) {

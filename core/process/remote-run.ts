@@ -42,6 +42,8 @@ export class RemoteRun implements Running {
   readonly #questions = new Map<number, Question>()
   /** Users of whom the plugin was told within the last second that they were heard. */
   readonly #lately = new Set<string>()
+  /** Whether the plugin wants to know. */
+  #isListening = false
   #lastId = 0
   #process: PluginProcess | undefined
   #onStarted: (() => void) | undefined
@@ -105,7 +107,7 @@ export class RemoteRun implements Running {
 
   /** Once a second is enough for a sign of life. */
   #tellHeard(userId: string): void {
-    if (this.#lately.has(userId)) return
+    if (!this.#isListening || this.#lately.has(userId)) return
     this.#lately.add(userId)
     setTimeout(() => this.#lately.delete(userId), 1000).unref()
     this.#send('heard', userId)
@@ -214,6 +216,10 @@ export class RemoteRun implements Running {
     if (kind === 'provide')
       for (const name of hearsay.names(module, [first])) return hub.provide(module, name, () => this.#provided(first))
     if (kind === 'error') return hub.publishError(module, hearsay.failure(module, first))
+    if (kind === 'listens') {
+      this.#isListening = first === true
+      return undefined
+    }
     if (kind === 'fail') return this.#break(new Error(hearsay.text(first)))
     if (kind === 'misfit') return this.#break(new Misfit(hearsay.text(first)))
     if (kind === 'started') return this.#onStarted?.()

@@ -23,6 +23,8 @@ export interface RunParts {
   readonly development: boolean
   /** It failed while it ran. Called once at most. */
   readonly onFail: (reason: string) => void
+  /** Whether it listens to who is heard, whenever that may have changed. */
+  readonly onListen?: (isListening: boolean) => void
 }
 
 /**
@@ -138,8 +140,10 @@ export class Run {
       onHeard: (listener: (userId: string) => void) => {
         // one that is added twice is told twice
         const own = (userId: string) => listener(userId)
+        const told = () => this.#parts.onListen?.(this.#heard.size > 0)
         this.#heard.add(own)
-        return () => void this.#heard.delete(own)
+        told()
+        return () => void (this.#heard.delete(own) && told())
       },
       serve: (name: string, handler: Route['handler']) => {
         const route = module.routes.get(name)

@@ -1,23 +1,26 @@
-// Records what passes between the wifi plugin and NetworkManager, for plugins/wifi/test/replay.ts: PATCHBAY_LAB_RECORD=1 npm run test:lab
+// Records what passes between a plugin and its service on the system bus, for test/support/replay.ts: PATCHBAY_LAB_RECORD=1 npm run test:lab
 import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import type { Payload, Recording, Said } from '../../plugins/wifi/test/replay.ts'
-import type { Answer } from './client.ts'
+import type { Payload, Recording, Said } from '../support/replay.ts'
 import type { Machine } from './machine.ts'
 
-const directory = join(import.meta.dirname, '../../plugins/wifi/test/fixtures')
-const nm = 'org.freedesktop.NetworkManager'
-const watched = [
-  '',
-  '.Device',
-  '.Device.Wireless',
-  '.AccessPoint',
-  '.Connection.Active',
-  '.IP4Config',
-  '.IP6Config',
-  '.Settings.Connection',
-]
-const changes = ['CheckpointCreate', 'RequestScan']
+/** What is recorded of a service. */
+export interface Source {
+  readonly plugin: string
+  readonly service: string
+  /** The object that has GetManagedObjects. */
+  readonly root: string
+  /** What the plugin listens to: interfaces whose properties it keeps, and signals. */
+  readonly interfaces: readonly string[]
+  readonly signals: readonly string[]
+  /** Calls that it may make at any time: `standing` in the recording. A script that makes them once. */
+  readonly standing: { readonly method: string; readonly script: string }
+  /** Calls that do not belong to what is recorded, of those that were made. */
+  readonly ignored: (calls: readonly string[]) => readonly string[]
+  /** Calls of which the arguments are kept: none that carries a secret. */
+  readonly withArguments: readonly string[]
+  readonly version: string
+}
 
 /** A message, as `busctl monitor --json=short` has it. */
 interface Line {
@@ -33,93 +36,89 @@ interface Line {
   readonly payload?: Payload
 }
 
-/** Does the work, and writes down what passed meanwhile if recording is asked for. */
-export async function recorded(
+/** Does the work, and writes down what passed meanwhile if recording is asked for; `about` is what else the recording tells. */
+export async function recorded<T>(
   machine: Machine,
+  source: Source,
   name: string,
-  { command, payload }: Pick<Recording, 'command' | 'payload'>,
-  work: () => Promise<Answer>,
-): Promise<Answer> {
+  work: () => Promise<T>,
+  about: (result: T) => object,
+): Promise<T> {
   if (!process.env['PATCHBAY_LAB_RECORD']) return work()
-  const version = await machine.run(
-    `systemd-run --quiet --unit=record --property=StandardOutput=file:/run/record.json busctl monitor --json=short ${nm}
-    until [ -s /run/record.json ]; do nmcli general >/dev/null; sleep 0.5; done
-    for path in $(busctl --json=short get-property ${nm} /${nm.replaceAll('.', '/')}/Settings ${nm}.Settings Connections | tr -d '[]"' | sed 's/.*data://; s/[,}]/ /g'); do
-      busctl call ${nm} "$path" ${nm}.Settings.Connection GetSettings; done >/dev/null
-    busctl call ${nm} /org/freedesktop org.freedesktop.DBus.ObjectManager GetManagedObjects >/dev/null
-    NetworkManager --version`,
+  const { plugin, service, root, standing } = source
+  const begun = await machine.run(
+    `set -e
+    systemd-run --quiet --unit=record --property=StandardOutput=file:/run/record.json busctl monitor --json=short ${service}
+    until [ -s /run/record.json ]; do busctl call ${service} ${root} org.freedesktop.DBus.Peer Ping; sleep 0.5; done
+    { ${standing.script}; busctl call ${service} ${root} org.freedesktop.DBus.ObjectManager GetManagedObjects; } >/dev/null
+    busctl --no-legend list | awk -v pid="$(systemctl show -P MainPID patchbay)" '$2 == pid && $1 ~ /^:/ { print $1; exit }'
+    ${source.version}`,
   )
-  const answer = await work()
+  const [own = '', version = ''] = begun.output.trim().split('\n').slice(-2)
+  if (begun.code !== 0 || !own.startsWith(':')) throw new Error(`${name} is not recorded: ${begun.output}`)
+  const result = await work()
   const { output } = await machine.run('sleep 5; systemctl stop record; cat /run/record.json; rm /run/record.json')
   const lines = output.split('\n').flatMap((line): Line[] => (line.startsWith('{') ? [JSON.parse(line) as Line] : []))
-  const recording: Recording = {
-    of: `NetworkManager ${version.output.trim()}, Debian 13, test/lab/wifi.test.ts, ${new Date().toISOString().slice(0, 10)}`,
-    command,
-    payload,
-    outcome: answer.code ?? 'done',
-    ...reduce(lines),
-  }
-  await mkdir(directory, { recursive: true })
+  const of = `${service} ${version.trim()}, Debian 13, test/lab/${plugin}.test.ts, ${new Date().toISOString().slice(0, 10)}`
   // a message a line
-  const { exchange, ...rest } = recording
-  const text = JSON.stringify({ ...rest, exchange: [] }).replace(/\[\]\}$/, '')
+  const { exchange, ...rest } = reduce(source, own, lines)
+  const text = JSON.stringify({ of, ...about(result), ...rest, exchange: [] }).replace(/\[\]\}$/, '')
   const messages = exchange.map((said) => JSON.stringify(said)).join(',\n')
+  const directory = join(import.meta.dirname, '../../plugins', plugin, 'test/fixtures')
+  await mkdir(directory, { recursive: true })
   await writeFile(join(directory, `${name.replaceAll(' ', '-')}.json`), `${text}[\n${messages}\n]}\n`)
-  return answer
+  return result
 }
 
-function reduce(lines: readonly Line[]): Pick<Recording, 'objects' | 'settings' | 'exchange'> {
+/** `plugin` is its name on the bus. */
+function reduce(source: Source, plugin: string, lines: readonly Line[]): Pick<Recording, 'objects' | 'standing' | 'exchange'> {
   const replyTo = ({ sender, cookie }: Line) =>
     lines.findIndex(({ destination, reply_cookie }) => destination === sender && reply_cookie === cookie)
   const firstCall = lines.find(({ type, member }) => type === 'method_call' && member === 'GetManagedObjects') as Line
   const start = replyTo(firstCall)
-  const settings: Record<string, Payload> = {}
-  for (const line of lines.filter(({ type, member }) => type === 'method_call' && member === 'GetSettings')) {
+  const { method } = source.standing
+  const standing: Record<string, Payload> = {}
+  for (const line of lines.filter(({ type, member }) => type === 'method_call' && member === method)) {
     const { type, payload } = lines[replyTo(line)] ?? {}
-    if (type === 'method_return' && payload) settings[line.path] = payload
+    if (type === 'method_return' && payload) standing[`${method} ${line.path}`] = payload
   }
   const rest = lines.slice(start + 1)
-  const plugin = rest.find(({ type, member }) => type === 'method_call' && changes.includes(member))?.sender
-  // a scan beside a change is the plugin's own idea, because its list has become old
-  const ignored = rest.some(({ member }) => member === 'CheckpointCreate') ? ['GetSettings', 'RequestScan'] : ['GetSettings']
-  const calls = new Map<number, number>()
+  const made = rest.filter(({ type, sender }) => type === 'method_call' && sender === plugin).map(({ member }) => member)
+  const ignored = source.ignored(made)
+  const service = (lines[start] as Line).sender
+  const [calls, asks] = [new Map<number, number>(), new Map<number, number>()]
   const exchange: Said[] = []
-  for (const {
-    type,
-    sender,
-    destination,
-    cookie,
-    reply_cookie = 0,
-    path,
-    interface: iface,
-    member,
-    error_name,
-    payload,
-  } of rest) {
-    const of = calls.get(reply_cookie)
+  for (const line of rest) {
+    const { type, sender, destination, cookie, reply_cookie = 0, path, interface: iface, member, payload } = line
+    const [of, to] = [calls.get(reply_cookie), asks.get(reply_cookie)]
+    const answer = () =>
+      type === 'error'
+        ? { error: line.error_name ?? '', message: String(payload?.data[0] ?? '') }
+        : { payload: payload?.type ? payload : null }
     if (type === 'method_call' && sender === plugin && !ignored.includes(member)) {
       calls.set(cookie, exchange.length)
-      exchange.push({ call: member, path })
-    } else if (type === 'signal' && isOfUse(iface, member, payload)) {
+      exchange.push({ call: member, path, ...(source.withArguments.includes(member) && { args: plain(payload?.data) }) })
+    } else if (type === 'method_call' && sender === service && destination === plugin) {
+      asks.set(cookie, exchange.length)
+      exchange.push({ ask: `${iface}.${member}`, path, payload: payload?.type ? payload : { type: '', data: [] } })
+    } else if (type === 'signal' && isOfUse(source, line)) {
       exchange.push({ signal: `${iface}.${member}`, path, payload: payload as Payload })
-    } else if (destination === plugin && of !== undefined) {
-      if (type === 'error') exchange.push({ of, error: error_name ?? '', message: String(payload?.data[0] ?? '') })
-      else exchange.push({ of, payload: payload?.type ? payload : null })
-    }
+    } else if (destination === plugin && sender === service && of !== undefined) exchange.push({ of, ...answer() })
+    else if (sender === plugin && destination === service && to !== undefined) exchange.push({ to, ...answer() })
   }
   const { type, data } = (lines[start] as Line).payload as Payload
   const objects = Object.entries(data[0] as Record<string, object>).flatMap(([path, has]) => {
-    const kept = Object.entries(has).filter(([iface]) => watched.some((name) => iface === nm + name))
+    const kept = Object.entries(has).filter(([iface]) => source.interfaces.includes(iface))
     return kept.length > 0 ? [[path, Object.fromEntries(kept)] as const] : []
   })
-  return { objects: { type, data: [Object.fromEntries(objects)] }, settings, exchange }
+  return { objects: { type, data: [Object.fromEntries(objects)] }, standing, exchange }
 }
 
-/** What the plugin listens to. */
-function isOfUse(iface: string, member: string, payload: Payload | undefined): boolean {
-  if (iface === 'org.freedesktop.DBus.Properties') return watched.some((name) => payload?.data[0] === nm + name)
-  if (iface === 'org.freedesktop.DBus.ObjectManager') return true
-  return (
-    (iface === `${nm}.Device` && member === 'StateChanged') || (iface === `${nm}.Settings.Connection` && member === 'Updated')
-  )
+function isOfUse({ interfaces, signals }: Source, { interface: iface, member, payload }: Line): boolean {
+  if (iface === 'org.freedesktop.DBus.Properties') return interfaces.includes(String(payload?.data[0]))
+  return iface === 'org.freedesktop.DBus.ObjectManager' || signals.includes(`${iface}.${member}`)
 }
+
+/** Values as they come to a plugin: variants without their types. */
+const plain = (data: readonly unknown[] = []) =>
+  data.map((value) => (typeof value === 'object' && value !== null && 'data' in value ? value.data : value))

@@ -3,11 +3,10 @@
 import t, { type Test } from 'tap'
 import type { Network } from '../../plugins/wifi/driver/networks.ts'
 import type { Status } from '../../plugins/wifi/driver/status.ts'
-import type { Recording } from '../../plugins/wifi/test/replay.ts'
 import { type Answer, LabClient } from './client.ts'
 import { bootMachine } from './machine.ts'
 import { installPatchbay } from './patchbay.ts'
-import { recorded } from './record.ts'
+import { recorded, type Source } from './record.ts'
 
 t.setTimeout(900_000)
 const password = 'correcthorse'
@@ -28,6 +27,32 @@ async function sh(script: string): Promise<string> {
   if (code !== 0) throw new Error(`exit code ${code} of ${script}:\n${output}`)
   return output.trimEnd()
 }
+const nm = 'org.freedesktop.NetworkManager'
+const source: Source = {
+  plugin: 'wifi',
+  service: nm,
+  root: '/org/freedesktop',
+  interfaces: [
+    '',
+    '.Device',
+    '.Device.Wireless',
+    '.AccessPoint',
+    '.Connection.Active',
+    '.IP4Config',
+    '.IP6Config',
+    '.Settings.Connection',
+  ].map((name) => nm + name),
+  signals: [`${nm}.Device.StateChanged`, `${nm}.Settings.Connection.Updated`],
+  standing: {
+    method: 'GetSettings',
+    script: `for path in $(busctl --json=short get-property ${nm} /${nm.replaceAll('.', '/')}/Settings ${nm}.Settings Connections | tr -d '[]"' | sed 's/.*data://; s/[,}]/ /g'); do
+      busctl call ${nm} "$path" ${nm}.Settings.Connection GetSettings; done`,
+  },
+  // a scan beside a change is the plugin's own idea, because its list has become old
+  ignored: (calls) => (calls.includes('CheckpointCreate') ? ['GetSettings', 'RequestScan'] : ['GetSettings']),
+  withArguments: [],
+  version: 'NetworkManager --version',
+}
 const clients: LabClient[] = []
 let lastUser = 999
 /** Another user, through eth0 or another port that leads in. */
@@ -40,8 +65,8 @@ async function user(port = 8080): Promise<LabClient> {
 async function ask(command: string, payload?: object, name?: string): Promise<Answer> {
   const client = await user()
   const work = () => client.ask(command, payload)
-  const what = { command: command.replace('wifi:', ''), payload: payload ?? {} } as Pick<Recording, 'command' | 'payload'>
-  return name ? recorded(machine, name, what, work) : work()
+  const about = ({ code = 'done' }: Answer) => ({ command: command.replace('wifi:', ''), payload: payload ?? {}, outcome: code })
+  return name ? recorded(machine, source, name, work, about) : work()
 }
 const join = (ssid: string, more: object = {}, name?: string) => ask('wifi:connect', { ssid, ...more }, name)
 /** What is answered when the machine, emulated and with a loaded one below it, takes longer than the plugin, or WPA, waits. */
@@ -236,11 +261,16 @@ void t.test('a change that cuts off whoever asked for it is undone', async (t) =
     until ss -ltn | grep -q :8081; do sleep 0.2; done`)
   await ask('wifi:scan')
   await networks((list) => list.some(({ ssid }) => ssid === 'LabOpen'))
-  const client = await user(8081)
-  const undone = observer.next<{ code: string }>('error', ({ code }) => code === 'WIFI_ROLLED_BACK')
-  void client.ask('wifi:connect', { ssid: 'LabOpen' }).catch(() => undefined)
-  await on('LabOpen')
-  t.match(await undone, { module: 'wifi' })
+  for (let tries = 1, ssid: string | undefined; ssid !== 'LabOpen'; tries++) {
+    if (tries > 4) throw new Error(`LabOpen is not joined: ${JSON.stringify(observer.heard.slice(-10))}`)
+    const client = await user(8081)
+    // what is answered does not arrive unless it failed
+    const answer = client.ask('wifi:connect', { ssid: 'LabOpen' })
+    answer.then(({ code }) => t.comment(`LabOpen: ${code}`)).catch(() => undefined)
+    await Promise.race([observer.next<Status>('wifi:status', ({ state }) => state === 'connecting'), answer])
+    ssid = (await status(({ state, ip }) => state === 'connected' && ip !== undefined)).ssid
+  }
+  t.match(await observer.next<{ code: string }>('error', ({ code }) => code === 'WIFI_ROLLED_BACK'), { module: 'wifi' })
   await on('LabNet')
   t.same(await saved(), ['LabNet'])
 })

@@ -3,20 +3,26 @@ import { join } from 'node:path'
 import t from 'tap'
 import { SystemBus } from '../../../core/process/dbus.ts'
 import { PrivateBus } from '../../../test/support/bus.ts'
+import { type Recording, Replay } from '../../../test/support/replay.ts'
 import { Wifi } from '../driver/wifi.ts'
 import { nm, scripts } from './network-manager.ts'
-import { type Recording, Replay } from './replay.ts'
 
 const directory = join(import.meta.dirname, 'fixtures')
 const elsewhere = { arrivedOver: 'eth0', heard: () => Promise.reject(new Error('nobody should ask')) }
 
-const read = (file: string) => JSON.parse(readFileSync(join(directory, file), 'utf8')) as Recording
+interface Attempt extends Recording {
+  readonly command: 'scan' | 'connect' | 'disconnect' | 'forget'
+  readonly payload: { readonly ssid: string; readonly password?: string; readonly hidden?: boolean }
+  /** The code of the failure, or `done`. */
+  readonly outcome: string
+}
+const read = (file: string) => JSON.parse(readFileSync(join(directory, file), 'utf8')) as Attempt
 
 for (const file of readdirSync(directory)) {
   const recording = read(file)
   void t.test(`as recorded: ${file.replace('.json', '').replaceAll('-', ' ')}`, async (t) => {
     const privateBus = await new PrivateBus(t).start()
-    const replay = await Replay.start(privateBus, recording)
+    const replay = await Replay.start(privateBus, nm, recording)
     const bus = new SystemBus(privateBus.address)
     const wifi = new Wifi(
       {

@@ -90,3 +90,31 @@ void t.test(
     await other
   },
 )
+
+void t.test('a plugin in a process of its own is woken by who is heard only while it listens', async (t) => {
+  const contract: Contract = { id: 'ear', commands: { 'ear:listen': {}, 'ear:leave': {}, 'ear:told': {} } }
+  const host = await startWith(
+    t,
+    contract,
+    `let release, told = 0
+    const { parse } = JSON
+    JSON.parse = (text, ...more) => {
+      if (String(text).startsWith('["heard"')) told++
+      return parse(text, ...more)
+    }
+    ctx.handle('ear:listen', () => { release = ctx.onHeard(() => {}) })
+    ctx.handle('ear:leave', () => release())
+    ctx.handle('ear:told', () => ({ told }))`,
+  )
+  await host.reached('ear', 'running')
+  // each a user of its own: of one it is told once a second at most
+  const client = async () => host.client('owner')
+  const told = async () => (await (await client()).ask('ear:told'))['told']
+  t.equal(await told(), 0)
+  await (await client()).ask('ear:listen')
+  const listening = Number(await told())
+  t.ok(listening > 0)
+  await (await client()).ask('ear:leave')
+  const after = Number(await told())
+  t.equal(await told(), after, 'and no more')
+})
