@@ -125,7 +125,7 @@ void t.test(
         waited += 5
         return state.reads > reads
       })
-      t.ok(waited >= wait && waited < 200_000, `${waited} ms, at least ${wait}`)
+      t.ok(waited >= wait, `${waited} ms, at least ${wait}`)
     }
     await saver.flush()
     const { reads } = state
