@@ -9,10 +9,5 @@ dir="$(cd "$1" && pwd -P)"
 cd "$root"
 . scripts/prepare.sh
 
-need_node
-need_packages
-if stale; then
-  say 'building dist/'
-  npm run --silent build
-fi
+be_ready
 exec node --import="$root/scripts/strip-types.mjs" scripts/dev/main.ts "$dir"

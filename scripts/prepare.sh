@@ -23,3 +23,13 @@ need_packages() {
 stale() {
   [ ! -e dist/main.js ] || [ -n "$(find core plugins scripts config/schemas package.json package-lock.json -newer dist/main.js -print -quit)" ]
 }
+
+# All that a daemon of this checkout needs before it is started.
+be_ready() {
+  need_node
+  need_packages
+  if stale; then
+    say 'building dist/'
+    npm run --silent build
+  fi
+}

@@ -5,11 +5,6 @@ set -euo pipefail
 cd "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/.."
 . scripts/prepare.sh
 
-need_node
-need_packages
-if stale; then
-  say 'building dist/'
-  npm run --silent build
-fi
+be_ready
 say 'starting (Ctrl-C stops it)'
 exec node dist/cli.js start --print-link "$@"
