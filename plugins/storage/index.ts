@@ -1,5 +1,6 @@
 import { definePlugin } from 'patchbay/plugin'
 import { storage } from './contract.ts'
+import { watchDrives } from './driver/hotplug.ts'
 import { createReader } from './driver/storage.ts'
 import { findings } from './findings.ts'
 
@@ -17,10 +18,10 @@ export default definePlugin(storage, {
     let logged: string | undefined
 
     /** Publishes all that could be read and returns why the rest could not. */
-    const update = async () => {
+    const update = async (how?: 'anew') => {
       reading = true
       try {
-        const { health, drives, partitions, failure } = await read()
+        const { health, drives, partitions, failure } = await read(how)
         if (health) audience?.publish('storage:health', health)
         else audience?.forget('storage:health')
         audience?.publish('storage:drives', drives)
@@ -33,9 +34,12 @@ export default definePlugin(storage, {
         reading = false
       }
     }
-    const show = async () => {
-      const failure = await update()
+    const show = async (how?: 'anew') => {
+      const failure = await update(how)
       if (failure && !ctx.signal.aborted) ctx.publishError(failure.code, failure.message)
+    }
+    const showAnew = () => {
+      show('anew').catch((err: unknown) => ctx.log.error({ err }, 'the drives cannot be read'))
     }
 
     ctx.diagnose(async () => findings(await read()))
@@ -48,6 +52,11 @@ export default definePlugin(storage, {
       watch.own(() => {
         audience = undefined
       })
+      try {
+        watch.own(watchDrives(showAnew))
+      } catch (err) {
+        ctx.log.warn({ err }, 'a drive that comes or goes is not noticed before the next reading')
+      }
       return show()
     })
     ctx.onSubscribe(() => {

@@ -19,6 +19,8 @@ export interface HelperProblem {
 export interface Helper extends Exec {
   /** Null when it has answered; then `run` knows the answers. */
   problem(): Promise<HelperProblem | null>
+  /** What it said was before something changed. */
+  forget(): void
 }
 
 type Run = Awaited<ReturnType<Exec['run']>>
@@ -26,7 +28,7 @@ type Answer = { readonly runs: ReadonlyMap<string, Run> } | { readonly problem: 
 
 /**
  * The root helper of the service (scripts/service/smart-helper): it takes no question and tells of every drive at once. It is
- * started at most every 5 s, however many ask and however many drives are broken.
+ * started at most every 5 s, however many ask and however many drives are broken, unless a drive came or went.
  */
 export function createHelper(root: string, path = join(root, 'run', UNIT)): Helper {
   let latest: { readonly answer: Promise<Answer>; readonly until: () => number } | undefined
@@ -40,6 +42,9 @@ export function createHelper(root: string, path = join(root, 'run', UNIT)): Help
     return answer
   }
   return {
+    forget() {
+      latest = undefined
+    },
     async problem() {
       const answer = await ask()
       return 'problem' in answer ? answer.problem : null

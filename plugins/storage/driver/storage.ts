@@ -30,11 +30,18 @@ interface Programs {
   readonly helped: Set<string>
 }
 
-/** Reads drives and file systems. While a read runs, every caller gets that one. `root` is `/` but in tests. */
-export function createReader(exec: Exec, root = '/', helper = createHelper(root)): () => Promise<Reading> {
+/**
+ * Reads drives and file systems. While a read runs, every caller gets that one; who knows of a change asks `anew`, and gets one that
+ * begins after it. `root` is `/` but in tests.
+ */
+export function createReader(exec: Exec, root = '/', helper = createHelper(root)): (how?: 'anew') => Promise<Reading> {
   const programs = { exec, helper, helped: new Set<string>() }
   let running: Promise<Reading> | undefined
-  return () => {
+  return async (how) => {
+    if (how === 'anew') {
+      await running?.catch(() => undefined)
+      helper.forget()
+    }
     running ??= readStorage(programs, root).finally(() => {
       running = undefined
     })
@@ -43,7 +50,7 @@ export function createReader(exec: Exec, root = '/', helper = createHelper(root)
 }
 
 /** Kernel names that go into argument lists; what holds no health data (memory cards, RAM disks, loops, volumes) is left out. */
-const DRIVE = /^(nvme\d{1,4}n\d{1,4}|sd[a-z]{1,3})$/
+export const DRIVE = /^(nvme\d{1,4}n\d{1,4}|sd[a-z]{1,3})$/
 
 async function readStorage(programs: Programs, root: string): Promise<Reading> {
   const mounts = await readMounts(root)
