@@ -98,6 +98,8 @@ void t.test('added while the daemon runs it is off; switched on, updated, rolled
   })
   t.match(await said(place, 'disable', 'lamp'), { code: 0 })
   const data = join(place.dataDir, 'plugin-data/lamp')
+  const laidOut = join(place.dataDir, 'confined')
+  await mkdir(join(laidOut, 'lamp/package'), { recursive: true })
   await mkdir(data, { recursive: true })
   await writeFile(join(data, 'store'), 'kept')
   t.match(await said(place, 'remove', 'lamp'), {
@@ -105,6 +107,7 @@ void t.test('added while the daemon runs it is off; switched on, updated, rolled
     out: /^Removed lamp\. What it kept stays in .*plugin-data\/lamp; .* --data\n$/,
   })
   t.same(await inPlugins(place), ['.patchbay'])
+  t.same(await readdir(laidOut), [])
   t.same((await config(place)).lamp, {}, 'what it was granted is forgotten')
   t.equal(await readFile(join(data, 'store'), 'utf8'), 'kept')
   t.match(await said(place, 'add', first), { code: 0 })

@@ -10,8 +10,8 @@ import { readDisk } from '../without-daemon.ts'
 import { enterDataDir, forgetConsent, openConfig } from './install.ts'
 import { inWorkshop, remove as removeTree } from './workshop.ts'
 
-/** Where a plugin keeps what is its own. */
-const dataName = 'plugin-data'
+/** Where a plugin keeps what is its own, and where the service lays out what a plugin's process sees. */
+const [dataName, laidOutName] = ['plugin-data', 'confined']
 
 /** Takes a plugin away that lies in the data directory, installed or dropped in; what it kept only if that is asked for. */
 export async function remove(args: string[], installation: Installation): Promise<void> {
@@ -36,7 +36,7 @@ export async function remove(args: string[], installation: Installation): Promis
       // Nothing of this name is to start by what was said about this one.
       if (idPattern.test(id)) await forgetConsent(id, await openConfig(installation))
       await rename(it.dir, join(work, 'removed'))
-      if (idPattern.test(id)) await removeTree(previous(id))
+      if (idPattern.test(id)) for (const copy of [previous(id), join(dataDir, laidOutName, id)]) await removeTree(copy)
     }
     if (hasData && values.data) await rename(data, join(work, 'data'))
   })
