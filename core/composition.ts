@@ -21,6 +21,7 @@ import { SystemBus, systemBusAddress } from './process/dbus.ts'
 import { type Launch, type LaunchRequest, launch } from './process/launch.ts'
 import { Loader } from './process/loader.ts'
 import { createPluginLog } from './process/plugin-log.ts'
+import type { StorePlace } from './process/store.ts'
 import { createUnitLaunch } from './process/unit-launch.ts'
 import { SafeMode } from './safe-mode.ts'
 import { Connections } from './wire/connections.ts'
@@ -35,6 +36,8 @@ export interface Options {
   readonly config: Config
   readonly dataDir: string
   readonly botToken: string | undefined
+  /** Of the PostgreSQL where plugins keep their data; in files otherwise. */
+  readonly storeUrl?: string | undefined
   readonly log: Logger
   /** The directory of the plugins that come with Patchbay. */
   readonly builtinDir: string
@@ -67,6 +70,12 @@ function launchFor({ confinedDir, busAddress = systemBusAddress() }: Options, bu
   if (!confinedDir) return launch
   const launchUnit = createUnitLaunch({ directory: confinedDir, bus, busAddress })
   return (request) => (request.grants ? launchUnit(request) : launch(request))
+}
+
+/** What others may read there too is not for a stranger's plugin: it keeps its data in a file. */
+function storePlace({ dataDir, storeUrl }: Options, id: string, builtin: boolean): StorePlace {
+  if (builtin && storeUrl) return { url: storeUrl, schema: `patchbay_${id.replaceAll('-', '_')}` }
+  return { file: join(dataDir, 'store', id, 'store.db') }
 }
 
 /** The one place that knows how everything is put together. Each thing is made once, when first asked for. */
@@ -156,7 +165,8 @@ export function compose(options: Options): DependencyContainer {
         hasUnits: Boolean(options.confinedDir),
         busAddress: options.busAddress,
       },
-      capabilities: (contract) => createCapabilities(contract, { bus, host: get(hostControl) }),
+      capabilities: (contract, store) => createCapabilities(contract, { bus, host: get(hostControl), store }),
+      storeFor: (id, builtin) => storePlace(options, id, builtin),
       logsFor: (id) => {
         const own = log.child({ plugin: id })
         return { log: own, pluginLog: createPluginLog(own) }

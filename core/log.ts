@@ -11,10 +11,10 @@ export function printable(text: string): string {
   return text.replace(/[\p{Cc}\p{Cf}\u2028\u2029]/gu, (character) => `\\u{${(character.codePointAt(0) as number).toString(16)}}`)
 }
 
-/** JSON lines, as journald and the like want them; on a terminal one readable line each. `secret` is in none of them, wherever it may come from. */
-export function createLog(level: string, output: Writable & { isTTY?: boolean }, secret?: string): Logger {
+/** JSON lines, as journald and the like want them; on a terminal one readable line each. `secrets` are in none of them, wherever they may come from. */
+export function createLog(level: string, output: Writable & { isTTY?: boolean }, secrets: readonly string[] = []): Logger {
   const write = (line: string) => output.write(output.isTTY ? readable(line) : escaped(line))
-  const stream = { write: (line: string) => write(secret ? line.replaceAll(secret, '[secret]') : line) }
+  const stream = { write: (line: string) => write(secrets.reduce((text, secret) => text.replaceAll(secret, '[secret]'), line)) }
   return pino(
     { level, redact: { paths: redact, censor: '[secret]' }, base: null, timestamp: () => `,"time":${Date.now()}` },
     stream,

@@ -4,7 +4,7 @@ import { pathToFileURL } from 'node:url'
 import { Config } from './config/config.ts'
 import { resolvePaths } from './config/paths.ts'
 import { ConfigError } from './config/problem.ts'
-import { readSecrets } from './config/secrets.ts'
+import { readSecrets, secretVariables } from './config/secrets.ts'
 import { Host } from './host.ts'
 import { refuseInspector } from './inspector.ts'
 import { captureConsole, createLog } from './log.ts'
@@ -38,15 +38,16 @@ export async function main({ root, commandName, service }: MainOptions): Promise
     const dist = join(root, 'dist')
     const { configDir, dataDir } = resolvePaths(process.env, root)
     const config = await Config.open({ configDir, env: process.env })
-    const { botToken } = await readSecrets(process.env)
-    // Nothing that this process starts is to inherit it.
-    delete process.env.TELEGRAM_BOT_TOKEN
-    const log = createLog(config.host.log.level, process.stdout, botToken)
+    const secrets = await readSecrets(process.env)
+    const { botToken, storeUrl } = secrets
+    for (const variable of secretVariables) delete process.env[variable]
+    const log = createLog(config.host.log.level, process.stdout, Object.values(secrets))
     captureConsole(log)
     const host = new Host({
       config,
       dataDir,
       botToken,
+      storeUrl,
       log,
       builtinDir: join(dist, 'plugins'),
       apiUrl: pathToFileURL(join(dist, 'plugin.js')).href,

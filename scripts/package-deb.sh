@@ -80,7 +80,7 @@ cat >"$tree/DEBIAN/postrm" <<'POSTRM'
 set -e
 if [ "$1" = purge ] || [ "$1" = remove ]; then rm -rf /etc/systemd/system/patchbay-plugin-dev@.service.d /etc/systemd/system/patchbay-plugin-dev-net@.service.d; fi
 if [ "$1" = purge ]; then
-  rm -rf /etc/patchbay /var/lib/patchbay /var/backups/patchbay /etc/credstore/patchbay.telegram-bot-token
+  rm -rf /etc/patchbay /var/lib/patchbay /var/backups/patchbay /etc/credstore/patchbay.telegram-bot-token /etc/credstore/patchbay.store-url
   if getent passwd patchbay >/dev/null; then userdel patchbay; fi
 fi
 if [ -d /run/systemd/system ]; then systemctl daemon-reload; fi

@@ -43,7 +43,7 @@ done
 if [ -e "$opt" ]; then step "removes $opt" rm -rf "$opt"; fi
 step 'lets systemd know' reload
 if [ -n "$purge" ]; then
-  for path in "$config" "$state" "$backups" "$credential" /etc/systemd/system/patchbay.service.d; do
+  for path in "$config" "$state" "$backups" "$credential" "$store_url" /etc/systemd/system/patchbay.service.d; do
     if [ -e "$path" ]; then step "removes $path" rm -rf "$path"; fi
   done
   if getent passwd patchbay >/dev/null; then step 'removes the user patchbay' userdel patchbay; fi

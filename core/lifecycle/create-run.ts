@@ -1,3 +1,4 @@
+import { dirname } from 'node:path'
 import type { AllCapabilities, Capabilities } from '../plugin/capabilities.ts'
 import type { Contract } from '../plugin/contract.ts'
 import { tieCapability } from '../process/attribution.ts'
@@ -19,8 +20,9 @@ export function createRun(
 ): Running {
   const { hub, loader, pluginLog: log, development, pace, remote } = parts
   const { builtin, dir, id, entry = '', digest } = found
+  const store = parts.storeFor(id, builtin)
   if (runIn === 'host') {
-    const { dbus, host, ...own } = parts.capabilities(module.contract) as Partial<AllCapabilities>
+    const { dbus, host, ...own } = parts.capabilities(module.contract, store) as Partial<AllCapabilities>
     const shared = { ...(dbus && { dbus: tieCapability(dir, dbus) }), ...(host && { host: tieCapability(dir, host) }) }
     const capabilities = { ...own, ...shared } as Capabilities<Contract>
     const load = () => loader.load(found)
@@ -28,8 +30,19 @@ export function createRun(
   }
   const { launch, child, closed, busAddress } = remote
   const { contract, mount } = module
-  const order = { contract, mount, builtin, given, development, busAddress, startMs: pace.startMs }
+  const keeps = contract.capabilities?.store && store
+  const order = { contract, mount, builtin, given, development, busAddress, startMs: pace.startMs, ...(keeps && { store }) }
   const grants = builtin ? undefined : asksFor(contract)
-  const request = { id, dir, entry, digest, grants, closed, child, memoryMb }
+  const request = {
+    id,
+    dir,
+    entry,
+    digest,
+    grants,
+    closed,
+    child,
+    memoryMb,
+    ...(keeps && 'file' in keeps && { storeDir: dirname(keeps.file) }),
+  }
   return new RemoteRun({ hub, module, log, launch, request, order, silenceMs: pace.silenceMs, onFail })
 }

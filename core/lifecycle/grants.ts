@@ -9,15 +9,16 @@ const sentences: Readonly<Record<string, (what: string) => string>> = {
   'file-write': (path) => `It reads and writes ${path} and what is below.`,
   network: () => 'It talks to the network, to this machine and to the Internet.',
   addons: () => 'It runs machine code of its own, which Node.js cannot hold back.',
+  store: () => 'It keeps data in a file of its own. For that Node.js lets machine code in, and so any that it may bring.',
 }
 
 /**
  * What a contract names that lies outside the plugin's own process, sorted: `dbus:<service>`, `exec:<program>`, `device:<path>`,
- * `file-read:<path>`, `file-write:<path>` (reading too), `network`, `addons`. Other paths in `needs.devices` than those below `/dev` are
+ * `file-read:<path>`, `file-write:<path>` (reading too), `network`, `addons`, `store`. Other paths in `needs.devices` than those below `/dev` are
  * looked for and not opened to the plugin.
  */
 export function asksFor({ needs = {}, capabilities = {} }: Contract): string[] {
-  const { dbus = [], exec = [], files: { read = [], write = [] } = {}, network, addons } = capabilities
+  const { dbus = [], exec = [], files: { read = [], write = [] } = {}, ...more } = capabilities
   const lists = {
     dbus,
     exec,
@@ -26,7 +27,8 @@ export function asksFor({ needs = {}, capabilities = {} }: Contract): string[] {
     'file-write': write,
   }
   const asked = Object.entries(lists).flatMap(([kind, names]) => names.map((name) => `${kind}:${name}`))
-  return [...new Set([...asked, ...(network ? ['network'] : []), ...(addons ? ['addons'] : [])])].sort()
+  const words = (['network', 'addons', 'store'] as const).filter((word) => more[word])
+  return [...new Set([...asked, ...words])].sort()
 }
 
 /** What it asks for that is not among the grants. */

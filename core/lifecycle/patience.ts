@@ -1,5 +1,6 @@
 const mostFailures = 5
 const withinMs = 5 * 60_000
+const pausesToWait = 5
 
 /** When a plugin that failed is tried again: after pauses that double, and after five failures in five minutes not by itself. */
 export class Patience {
@@ -7,6 +8,11 @@ export class Patience {
   readonly #retry: () => void
   #failures: number[] = []
   #timer: NodeJS.Timeout | undefined
+
+  readonly #again = () => {
+    this.#timer = undefined
+    this.#retry()
+  }
 
   constructor(firstPauseMs: number, retry: () => void) {
     this.#firstPauseMs = firstPauseMs
@@ -23,12 +29,13 @@ export class Patience {
     const now = Date.now()
     this.#failures = [...this.#failures.filter((at) => at > now - withinMs), now]
     if (this.#failures.length >= mostFailures) return false
-    const again = () => {
-      this.#timer = undefined
-      this.#retry()
-    }
-    this.#timer = setTimeout(again, this.#firstPauseMs * 2 ** (this.#failures.length - 1)).unref()
+    this.#timer = setTimeout(this.#again, this.#firstPauseMs * 2 ** (this.#failures.length - 1)).unref()
     return true
+  }
+
+  /** It will be tried again, and that does not count: what it needs was not there. */
+  wait(): void {
+    this.#timer = setTimeout(this.#again, this.#firstPauseMs * pausesToWait).unref()
   }
 
   /** Past failures count no longer: the next start is tried at once. */

@@ -5,6 +5,7 @@ import type { PluginStatus } from '../plugin/host-control.ts'
 import type { SystemBus } from '../process/dbus.ts'
 import type { Launch, LaunchRequest } from '../process/launch.ts'
 import type { Loader } from '../process/loader.ts'
+import type { StorePlace } from '../process/store.ts'
 import type { Hub } from '../wire/hub.ts'
 import type { Road } from '../wire/road.ts'
 
@@ -56,7 +57,8 @@ export interface UnitParts {
     readonly hasUnits: boolean
     readonly busAddress?: string | undefined
   }
-  readonly capabilities: (contract: Contract) => Capabilities<Contract>
+  readonly capabilities: (contract: Contract, store: StorePlace) => Capabilities<Contract>
+  readonly storeFor: (id: string, builtin: boolean) => StorePlace
   /** Told of every change of its state. */
   readonly onChange: (status: PluginStatus) => void
 }

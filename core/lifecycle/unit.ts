@@ -3,7 +3,7 @@ import type { Finding } from '../plugin/capabilities.ts'
 import type { PluginHealth, PluginStatus } from '../plugin/host-control.ts'
 import { read } from '../process/bounded-copy.ts'
 import { within } from '../process/deadline.ts'
-import { Misfit, type ProcessFigures, type Running } from '../process/running.ts'
+import { isAway, Misfit, type ProcessFigures, type Running } from '../process/running.ts'
 import { refuse } from '../wire/errors.ts'
 import { Module, type State } from '../wire/module.ts'
 import { containmentOf } from './containment.ts'
@@ -197,9 +197,14 @@ export class Unit {
     try {
       await run.start(pace.startMs)
     } catch (error) {
-      if (!(error instanceof Misfit)) log.error({ err: error }, 'could not start')
+      const isMissing = isAway(error)
+      if (!isMissing && !(error instanceof Misfit)) log.error({ err: error }, 'could not start')
       await this.#end(run, module)
       const reason = error instanceof Error ? error.message : String(error)
+      if (isMissing) {
+        this.#patience.wait()
+        return this.#set('unavailable', reason)
+      }
       return error instanceof Misfit ? this.#set('failed', reason) : this.#noteFailure(reason)
     }
     this.startMs = performance.now() - begun

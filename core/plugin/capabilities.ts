@@ -1,5 +1,6 @@
 import type { Contract } from './contract.ts'
 import type { HostControl } from './host-control.ts'
+import type { Store } from './store.ts'
 
 /** A signal of a service. */
 export interface DBusSignal {
@@ -153,6 +154,7 @@ export interface AllCapabilities {
   readonly dbus: DBus
   readonly exec: Exec
   readonly host: HostControl
+  readonly store: Store
 }
 
 /** The capabilities that a contract names. */

@@ -102,7 +102,7 @@ export interface Needs {
 }
 
 /**
- * What a contract names to reach outside the plugin's process. The context holds `dbus`, `exec` and `host` if they are named, and no
+ * What a contract names to reach outside the plugin's process. The context holds `dbus`, `exec`, `store` and `host` if they are named, and no
  * others; the rest opens doors of a process of its own. An owner grants each item to what does not come with Patchbay.
  */
 export interface CapabilityRequests {
@@ -116,6 +116,8 @@ export interface CapabilityRequests {
   readonly network?: true
   /** Native addons in its `node_modules`. What holds JavaScript back does not hold them. */
   readonly addons?: true
+  /** A database of its own. In a process of its own it comes with `addons`: what speaks with the file is machine code. */
+  readonly store?: true
   /** The host's own controls. Only for plugins that come with Patchbay. */
   readonly host?: true
 }

@@ -19,3 +19,4 @@ export type {
 export { definePlugin } from './context.ts'
 export type { CommandPayload, CommandResult, Contract, EventPayload, JsonSchema, Settings } from './contract.ts'
 export { defineContract } from './contract.ts'
+export type { OpenStore, Sql, Store, StoreMigration, StoreMigrations } from './store.ts'

@@ -14,7 +14,8 @@ import { SystemBus } from './dbus.ts'
 import { judge } from './judge.ts'
 import { Loader } from './loader.ts'
 import { Run } from './run.ts'
-import { Misfit } from './running.ts'
+import { isAway, Misfit } from './running.ts'
+import type { StorePlace } from './store.ts'
 
 /** What a plugin's process is told first. */
 export interface StartOrder {
@@ -26,6 +27,7 @@ export interface StartOrder {
   readonly given: object
   readonly development: boolean
   readonly busAddress?: string | undefined
+  readonly store?: StorePlace | undefined
   readonly startMs: number
 }
 
@@ -128,14 +130,14 @@ export class Child {
     stop: () => void this.#stop(),
   }
 
-  async #start({ contract, mount, entry, builtin, given, development, busAddress, startMs }: StartOrder): Promise<void> {
+  async #start({ contract, mount, entry, builtin, given, development, busAddress, store, startMs }: StartOrder): Promise<void> {
     const module = new Module(contract, mount)
     this.#module = module
     this.#development = development
     try {
       const settings = await judge(module, given, { builtin })
       const bus = new SystemBus(busAddress)
-      const capabilities = createCapabilities(contract, { bus })
+      const capabilities = createCapabilities(contract, { bus, ...(store && { store }) })
       const onFail = (reason: string) => this.#send('fail', reason)
       const [hub, log] = [this.#outlet, this.#log]
       const onListen = (isListening: boolean) => this.#send('listens', isListening)
@@ -144,8 +146,9 @@ export class Child {
       this.#send('started')
     } catch (error) {
       const { message } = thrownCopy(error)
-      this.#log.error({ err: error }, 'could not start')
-      this.#send(error instanceof Misfit ? 'misfit' : 'fail', message)
+      const kind = error instanceof Misfit ? 'misfit' : isAway(error) ? 'away' : 'fail'
+      if (kind !== 'away') this.#log.error({ err: error }, 'could not start')
+      this.#send(kind, message)
     }
   }
 

@@ -20,6 +20,8 @@ export interface Doors {
   readonly connects: boolean
   /** Patchbay's configuration and data: no grant opens these. */
   readonly closed: readonly string[]
+  /** Where it keeps its store, if it has one. */
+  readonly storeDir?: string | undefined
 }
 
 const has = (flag: string): boolean => process.allowedNodeEnvironmentFlags.has(flag)
@@ -35,17 +37,20 @@ export const hasPermissions: boolean = permission !== undefined && (canHook || h
 /**
  * The arguments with which Node.js opens these doors and no others. Rejects with a sentence if a grant would open what is Patchbay's own.
  */
-export async function nodeArguments({ dir, grants, program, scratch, policyFile, connects, closed }: Doors): Promise<string[]> {
+export async function nodeArguments(doors: Doors): Promise<string[]> {
   if (!hasPermissions) return []
+  const { dir, grants, program, scratch, policyFile, connects, closed, storeDir } = doors
   const granted = (kind: string) =>
     grants.filter((grant) => grant.startsWith(`${kind}:`)).map((grant) => grant.slice(kind.length + 1))
   const [reads, writes] = [granted('file-read'), granted('file-write')]
   for (const path of [...reads, ...writes]) await mustLeaveAlone(path, closed)
   const devices = (await Promise.all(granted('device').map(entriesLike))).flat()
   const [own, itself] = [await withoutWaysOut(dir), dirname(await resolved(program))]
-  const mayWrite = [scratch, ...writes, ...devices]
-  const mayRead = [...own, itself, ...(await libraryFor(itself)), ...(canHook ? [] : [policyFile]), ...reads, ...mayWrite]
-  const doesNative = grants.includes('addons')
+  const stores = storeDir !== undefined
+  const mayWrite = [scratch, ...writes, ...devices, ...(stores ? [storeDir] : [])]
+  const libraries = [await libraryFor(itself, 'typebox'), ...(stores ? [await libraryFor(itself, '@libsql')] : [])].flat()
+  const mayRead = [...own, itself, ...libraries, ...(canHook ? [] : [policyFile]), ...reads, ...mayWrite]
+  const doesNative = stores || grants.includes('addons')
   const talks = connects || grants.includes('network') || granted('dbus').length > 0
   return [
     permission as string,
@@ -64,11 +69,11 @@ export async function nodeArguments({ dir, grants, program, scratch, policyFile,
   ]
 }
 
-/** What `patchbay/plugin` is made with: where a module in this directory finds TypeBox, and where that really lies. */
-async function libraryFor(directory: string): Promise<string[]> {
-  const path = join(directory, 'node_modules/typebox')
+/** What lies beside Patchbay's own code: where a module in this directory finds a library, and where that really lies. */
+async function libraryFor(directory: string, name: string): Promise<string[]> {
+  const path = join(directory, 'node_modules', name)
   const real = await realpath(path).catch(() => undefined)
-  if (real === undefined) return directory === '/' ? [] : libraryFor(dirname(directory))
+  if (real === undefined) return directory === '/' ? [] : libraryFor(dirname(directory), name)
   // Node.js also reads a link on its way (a checkout that shares its packages with another).
   return [path, real, ...(real === path ? [] : [dirname(path)])]
 }

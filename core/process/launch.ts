@@ -33,6 +33,8 @@ export interface LaunchRequest {
     readonly env?: Readonly<Record<string, string>>
   }
   readonly memoryMb: number
+  /** Where it keeps its store, if it has one. */
+  readonly storeDir?: string
 }
 
 /** A process that was started for a plugin. */
@@ -111,12 +113,13 @@ export function programArguments({ child: { file, execArgv = [] }, memoryMb }: L
 
 /** A directory that is the plugin's own while it runs. */
 async function makeRoom(request: LaunchRequest, grants: readonly string[]) {
-  const { id, dir, child, closed } = request
+  const { id, dir, child, closed, storeDir } = request
   const place = await mkdtemp(join(tmpdir(), `patchbay-${id}-`))
   const [scratch, policyFile] = [join(place, 'tmp'), join(place, 'policy.json')]
   await mkdir(scratch)
+  if (storeDir) await mkdir(storeDir, { recursive: true, mode: 0o700 })
   await writeFile(policyFile, await policy(dir, child.file))
-  const args = await nodeArguments({ dir, grants, program: child.file, scratch, policyFile, connects: false, closed })
+  const args = await nodeArguments({ dir, grants, program: child.file, scratch, policyFile, connects: false, closed, storeDir })
   return { place, args, env: { HOME: scratch, TMPDIR: scratch } }
 }
 

@@ -222,6 +222,7 @@ export class RemoteRun implements Running {
     }
     if (kind === 'fail') return this.#break(new Error(hearsay.text(first)))
     if (kind === 'misfit') return this.#break(new Misfit(hearsay.text(first)))
+    if (kind === 'away') return this.#break(refuse('MODULE_UNAVAILABLE', hearsay.text(first)))
     if (kind === 'started') return this.#onStarted?.()
     if (kind === 'suspend') return this.#suspend(first, hearsay.number(second), hearsay.number(third))
     if (kind === 'resume') return this.#questions.get(first as number)?.resumes?.get(second as number)?.()

@@ -6,6 +6,7 @@ import type { Hub } from '../wire/hub.ts'
 import type { Event, Group, Handler, Module, Route } from '../wire/module.ts'
 import { within } from './deadline.ts'
 import { Scope } from './scope.ts'
+import type { OwnedStore } from './store.ts'
 import { WhileSubscribed } from './while-subscribed.ts'
 
 type Work = Parameters<Context<Contract>['whileSubscribed']>[0]
@@ -45,6 +46,8 @@ export class Run {
   constructor(parts: RunParts) {
     this.#parts = parts
     this.#scope = new Scope((error) => parts.log.error({ err: error }, 'a release failed'))
+    const { store } = parts.capabilities as { readonly store?: unknown }
+    if (store) this.#scope.own(store as OwnedStore)
     this.context = this.#createContext()
   }
 

@@ -1,5 +1,7 @@
 import type { Finding } from '../plugin/capabilities.ts'
+import type { HandlerCode } from '../plugin/contract.ts'
 import type { PluginHealth } from '../plugin/host-control.ts'
+import { read } from './bounded-copy.ts'
 
 /** What a process of its own costs. */
 export type ProcessFigures = NonNullable<PluginHealth['process']>
@@ -27,3 +29,6 @@ export interface Running {
 
 /** The plugin does not fit what is configured, or is none. Only a change of either mends that. */
 export class Misfit extends Error {}
+
+/** What the plugin needs is not there, and may come. */
+export const isAway = (error: unknown): boolean => read(error, 'code') === ('MODULE_UNAVAILABLE' satisfies HandlerCode)

@@ -29,6 +29,7 @@ const comeMs = 30_000
 export function createUnitLaunch({ directory, bus, busAddress }: UnitLaunchParts): Launch {
   return async (request) => {
     const { id, dir, entry, grants = [] } = request
+    if (request.storeDir) throw new Error('In a service of its own a plugin cannot keep a store yet.')
     const place = join(directory, id)
     const [copied, socket] = [join(place, 'package'), join(place, 'channel')]
     await mkdir(place, { recursive: true, mode: 0o755 })

@@ -5,6 +5,7 @@ import type { Call, Caller, Context, Plugin, RouteRequest, RouteResponse } from 
 import type { CommandName, Contract, EventName, RouteName } from '../plugin/contract.ts'
 import { createDBus } from '../process/dbus-capability.ts'
 import { Run } from '../process/run.ts'
+import { createStore } from '../process/store.ts'
 import { acknowledge, failureOf } from '../wire/acknowledge.ts'
 import { refuse } from '../wire/errors.ts'
 import { Hub, roomOf } from '../wire/hub.ts'
@@ -224,7 +225,8 @@ function capabilitiesOf({ capabilities = {} }: Contract, { dbus, exec }: TestCon
     },
   }
   return {
+    ...(capabilities.store && { store: createStore({ file: ':memory:' }) }),
     ...(capabilities.dbus && dbus && { dbus: createDBus(dbus, capabilities.dbus) }),
     ...(capabilities.exec && limited && { exec: limited }),
-  } as Capabilities<Contract>
+  } as unknown as Capabilities<Contract>
 }

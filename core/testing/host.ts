@@ -85,6 +85,7 @@ export async function startTestHost(options: TestHostOptions & Partial<Pick<Opti
     commandName: 'patchbay',
     development: true,
     ...(options.confinedDir && { confinedDir: options.confinedDir }),
+    ...(options.storeUrl && { storeUrl: options.storeUrl }),
     ...(options.busAddress && { busAddress: options.busAddress }),
     ...(options.pace && { pace: options.pace }),
   })

@@ -1,6 +1,12 @@
 import { createHook } from 'node:async_hooks'
 import { readdir, readFile } from 'node:fs/promises'
 import { pathToFileURL } from 'node:url'
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
+
+// What a native library holds for an object goes when that is collected.
+setFlagsFromString('--expose-gc')
+const collect = runInNewContext('gc') as () => void
 
 /** What ends by itself, is told of only when memory is tidied up, or is no resource of its own. */
 const passing =
@@ -54,6 +60,7 @@ export class LeakWatch {
   }
 
   async #look(): Promise<Holdings> {
+    collect()
     const opened: Record<string, number> = {}
     for (const type of [...this.#open.values()].sort()) opened[type] = (opened[type] ?? 0) + 1
     const descriptors = (await readdir('/proc/self/fd')).length

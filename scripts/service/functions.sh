@@ -1,6 +1,6 @@
 # Read by install.sh, uninstall.sh, package-deb.sh and the Debian package's own scripts: what is put where.
 
-opt=/opt/patchbay config=/etc/patchbay state=/var/lib/patchbay backups=/var/backups/patchbay credential=/etc/credstore/patchbay.telegram-bot-token
+opt=/opt/patchbay config=/etc/patchbay state=/var/lib/patchbay backups=/var/backups/patchbay credential=/etc/credstore/patchbay.telegram-bot-token store_url=/etc/credstore/patchbay.store-url
 # What this machine's groups make of the templates for plugins with devices.
 plugin_groups='/etc/systemd/system/patchbay-plugin-dev@.service.d/groups.conf /etc/systemd/system/patchbay-plugin-dev-net@.service.d/groups.conf'
 
@@ -30,7 +30,9 @@ stage() {
   cp -R dist package.json README.md CHANGELOG.md LICENSE "$1/"
   cp -R config/schemas config/examples "$1/config/"
   cp -R scripts/service "$1/service"
-  for name in $(node -p 'Object.keys(require("./package.json").dependencies ?? {}).join(" ")'); do
+  # What is not in the bundle. Of the database's machine code that for this machine; Kysely is there for its types alone.
+  for name in $(node -p 'const { dependencies, optionalDependencies } = require("./package.json"); Object.keys({ ...dependencies, ...optionalDependencies }).join(" ")'); do
+    if [ "$name" = kysely ] || [ ! -e "node_modules/$name" ]; then continue; fi
     mkdir -p "$(dirname "$1/node_modules/$name")"
     cp -RL "node_modules/$name" "$1/node_modules/$name"
   done

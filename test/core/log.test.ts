@@ -9,7 +9,7 @@ function record(isTTY: boolean, secret?: string) {
     done()
   }
   const output = Object.assign(new Writable({ write }), { isTTY })
-  return { lines, log: createLog('info', output, secret) }
+  return { lines, log: createLog('info', output, secret ? [secret] : []) }
 }
 
 const evil = 'a\n\x1b[31mb\u202e\u2028\x9bc'

@@ -40,3 +40,16 @@ void t.test(
     }
   },
 )
+
+void t.test('the URL of the store comes the same way, and is not told when it is wrong', async (t) => {
+  const url = 'postgresql://patchbay:hunter2@db.lan/patchbay?sslmode=require'
+  const dir = t.testdir({ named: `${url}&named\n`, 'store-url': `${url}&credential` })
+  const env = { PATCHBAY_STORE_URL: url, PATCHBAY_STORE_URL_FILE: join(dir, 'named'), CREDENTIALS_DIRECTORY: dir }
+  t.same(await readSecrets(env), { storeUrl: url })
+  t.same(await readSecrets({ ...env, PATCHBAY_STORE_URL: '' }), { storeUrl: `${url}&named` })
+  t.same(await readSecrets({ CREDENTIALS_DIRECTORY: dir }), { storeUrl: `${url}&credential` })
+  for (const wrong of ['mysql://patchbay:hunter2@db.lan/patchbay', 'postgresql://hunter2:a b@[', 'hunter2'])
+    await t.rejects(readSecrets({ PATCHBAY_STORE_URL: wrong }), {
+      message: /^PATCHBAY_STORE_URL: this is no URL of a PostgreSQL(?!.*hunter2)/,
+    })
+})

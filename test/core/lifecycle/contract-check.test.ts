@@ -31,6 +31,7 @@ void t.test('a contract that uses everything is accepted', async (t) => {
       files: { read: ['/sys/class/leds', '/proc/stat', '/srv/a b..c'], write: [] },
       network: true,
       addons: true,
+      store: true,
     },
     settings: { type: 'object', properties: { everyMs: { type: 'integer', default: 10 } }, additionalProperties: false },
     commands: {
@@ -122,7 +123,7 @@ void t.test('every part of a contract is checked, and the sentence names the pla
     [{ capabilities: { network: false } }, /^capabilities\/network must be true$/],
     [
       { capabilities: { root: true } },
-      /^capabilities\/root must be left out; known here are dbus, exec, files, network, addons, host$/,
+      /^capabilities\/root must be left out; known here are dbus, exec, files, network, addons, store, host$/,
     ],
     [{ settings: { type: 'string' } }, /^settings\/type must be "object"/],
     [{ settings: { type: 'object', properties: { a: { type: 'string' } } } }, /^settings\/properties\/a must have "default"/],

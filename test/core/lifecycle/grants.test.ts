@@ -16,6 +16,7 @@ const greedy: Contract = {
     files: { read: ['/sys/class/leds', '/srv/both'], write: ['/srv/both', '/srv/a:b'] },
     network: true,
     addons: true,
+    store: true,
   },
 }
 const all = [
@@ -28,6 +29,7 @@ const all = [
   'file-write:/srv/a:b',
   'file-write:/srv/both',
   'network',
+  'store',
 ]
 
 void t.test('what a contract asks for is a sorted list, of what reaches outside and of nothing else', async (t) => {
@@ -56,7 +58,7 @@ void t.test('what is lacking is named, five of it at most, with the command that
     lacking('greedy', ['network'], 'sudo patchbay'),
     'It asks for more than it was granted: network. Grant it with: sudo patchbay plugins enable greedy',
   )
-  t.match(lacking('greedy', all, 'patchbay'), /exec:nvme and 4 more\. /)
+  t.match(lacking('greedy', all, 'patchbay'), /exec:nvme and 5 more\. /)
 })
 
 const bus = ['org.freedesktop.login1']
