@@ -54,7 +54,7 @@ for (const runIn of ['host', 'process'] as const)
     const host = await startWith(t, contract, look, { runIn, settings: { late: { file } }, ...child })
     t.match(await host.reached('late', 'unavailable'), { reason: 'The file is not there.' })
     const tries = () => host.log.filter((line) => line.includes('"plugin":"late"') && line.includes('is starting')).length
-    while (tries() < 7) await new Promise((resolve) => setTimeout(resolve, 20))
+    while (tries() < 6) await new Promise((resolve) => setTimeout(resolve, 20))
     t.notOk(
       host.status().some(({ state }) => state === 'quarantined'),
       'it is not given up',
