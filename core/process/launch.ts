@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
 import { existsSync, readFileSync } from 'node:fs'
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { mkdir, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Duplex, Readable } from 'node:stream'
@@ -9,7 +9,7 @@ import { nodeArguments, policy } from './confinement.ts'
 import { searchPath } from './exec.ts'
 import { machineFigures } from './machine-figures.ts'
 import type { MachineFigures } from './running.ts'
-import { killMarked, mark } from './sweep.ts'
+import { killMarked, mark, roomSuffix } from './sweep.ts'
 
 export interface LaunchRequest {
   /** The plugin's. */
@@ -68,7 +68,7 @@ export const launch: Launch = async (request) => {
   const { before = [], env = {}, isFree = false } = request.child
   const grants = isFree ? undefined : request.grants
   const run = randomUUID()
-  const room = grants && (await makeRoom(request, grants))
+  const room = grants && (await makeRoom(request, grants, run))
   const node = [process.execPath, ...(room?.args ?? []), ...programArguments(request)]
   const [program = '', ...args] = [...heldByKernel(request), ...before, ...node]
   const child = spawn(program, args, {
@@ -112,9 +112,10 @@ export function programArguments({ child: { file, execArgv = [] }, memoryMb }: L
 }
 
 /** A directory that is the plugin's own while it runs. */
-async function makeRoom(request: LaunchRequest, grants: readonly string[]) {
+async function makeRoom(request: LaunchRequest, grants: readonly string[], run: string) {
   const { id, dir, child, closed, storeDir } = request
-  const place = await mkdtemp(join(tmpdir(), `patchbay-${id}-`))
+  const place = join(tmpdir(), `patchbay-${id}${roomSuffix(run)}`)
+  await mkdir(place, { mode: 0o700 })
   const [scratch, policyFile] = [join(place, 'tmp'), join(place, 'policy.json')]
   await mkdir(scratch)
   if (storeDir) await mkdir(storeDir, { recursive: true, mode: 0o700 })

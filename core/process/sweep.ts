@@ -1,7 +1,13 @@
-import { readdirSync, readFileSync } from 'node:fs'
+import { readdirSync, readFileSync, readlinkSync } from 'node:fs'
 
 /** The variable that everything a plugin's process starts inherits, also what leaves its group. */
 export const mark = 'PATCHBAY_RUN'
+
+/** What the name of a run's temporary directory ends with: among which processes to look for the run, and its mark. */
+export const roomSuffix = (run: string) => `-${readlinkSync('/proc/self/ns/pid').replace(/\D/g, '')}-${run}`
+
+/** Whether something bears this mark. */
+export const isMarked = (run: string): boolean => processes().some((pid) => bears(pid, run))
 
 /** Kills a group and all processes that bear this mark, but this one. What hides from it, a unit of its own must hold. */
 export function killMarked(run: string, leader?: number): void {

@@ -1,8 +1,9 @@
-import { hostname } from 'node:os'
+import { hostname, tmpdir } from 'node:os'
 import { parseArgs } from 'node:util'
 import { main, type Service } from '../../core/main.ts'
 import { linksFor } from './link-urls.ts'
 import type { Installation } from './main.ts'
+import { sweepRooms } from './sweep-rooms.ts'
 import { systemdService } from './systemd.ts'
 
 type Host = Parameters<Service['ready']>[0]
@@ -10,6 +11,7 @@ type Host = Parameters<Service['ready']>[0]
 /** Runs the daemon in this process. `--print-link` writes the one-time link to standard output even if that is no terminal. */
 export async function start(args: string[], { root, commandName }: Installation): Promise<void> {
   const { values } = parseArgs({ args, options: { 'print-link': { type: 'boolean' } } })
+  await sweepRooms(tmpdir()).catch(() => undefined) // another time
   const systemd = systemdService()
   const service: Service = {
     ready(host) {
