@@ -8,6 +8,7 @@ import { OneTimeLinks } from './auth/one-time-link.ts'
 import { PatchbayPolicy } from './auth/patchbay-policy.ts'
 import { Sessions, type SessionsOptions } from './auth/sessions.ts'
 import type { Config } from './config/config.ts'
+import { AppFiles } from './http/app-files.ts'
 import { Control } from './http/control.ts'
 import { Guard } from './http/guard.ts'
 import { Listener } from './http/listener.ts'
@@ -142,6 +143,7 @@ export function compose(options: Options): DependencyContainer {
   make(SystemBus, () => new SystemBus(options.busAddress))
   make(Listener, () => new Listener(get(http).server))
   make(Control, () => new Control())
+  make(AppFiles, () => new AppFiles())
   make(SafeMode, () => {
     const { dataDir, commandName } = options
     return new SafeMode({ dataDir, commandName, log: part('starts') })
@@ -196,6 +198,7 @@ export function compose(options: Options): DependencyContainer {
       bus: get(SystemBus),
       facts,
       listener: () => get(Listener),
+      app: get(AppFiles),
       directory: join(options.dataDir, 'host'),
     }),
   )

@@ -6,6 +6,7 @@ import { Sessions } from './auth/sessions.ts'
 import { access, compose, hostControl, http, instance, type Options } from './composition.ts'
 import { claimDataDir } from './control-commands.ts'
 import { followConfig } from './follow-config.ts'
+import { AppFiles } from './http/app-files.ts'
 import { Control } from './http/control.ts'
 import { Guard } from './http/guard.ts'
 import { Listener } from './http/listener.ts'
@@ -201,7 +202,16 @@ export class Host {
       overview: () => this.#overview(),
     })
     // The hub needs the server, and the routes are added before the server is ready: they ask when a request comes.
-    addPluginRoutes(app, { guard, sessions, rolesOf, observers, dataDir, access: this.#get(access), hub: () => this.#get(Hub) })
+    addPluginRoutes(app, {
+      guard,
+      sessions,
+      rolesOf,
+      observers,
+      dataDir,
+      access: this.#get(access),
+      hub: () => this.#get(Hub),
+      app: this.#get(AppFiles),
+    })
     await app.ready()
     this.#all.register(http, { useValue: app })
   }

@@ -8,6 +8,7 @@ import { promisify } from 'node:util'
 import { build } from 'esbuild'
 import { bundling, evaluateContracts } from './checks/contracts.mjs'
 import { builtinPlugins, cache, root } from './checks/sources.mjs'
+import { buildPanel } from './panel/build.mjs'
 
 const dist = join(root, 'dist')
 
@@ -89,7 +90,7 @@ async function pluginFiles({ folder, directory }, contracts) {
   ]
 }
 
-async function bundle(plugins, contracts) {
+async function bundle(plugins, contracts, panel) {
   const entries = {
     main: 'core/main.ts',
     cli: 'scripts/cli/main.ts',
@@ -122,7 +123,8 @@ async function bundle(plugins, contracts) {
   return [
     ...withoutForeignMaps(outputFiles).map(({ path, text }) => [path, executable(path, text)]),
     [join(dist, 'http/login.html'), await readFile(join(root, 'core/http/login.html'))],
-    [join(dist, 'THIRD-PARTY-LICENSES'), await licences(Object.keys(metafile.inputs))],
+    [join(dist, 'THIRD-PARTY-LICENSES'), await licences([...Object.keys(metafile.inputs), ...panel.inputs])],
+    ...panel.files.map(([path, contents]) => [join(dist, 'plugins/panel/app', path), contents]),
   ]
 }
 
@@ -222,8 +224,9 @@ async function main() {
   const started = performance.now()
   const plugins = await builtinPlugins()
   const contracts = await evaluateContracts(plugins)
+  const panel = await buildPanel()
   const files = await Promise.all([
-    bundle(plugins, contracts),
+    bundle(plugins, contracts, panel),
     declarations(),
     ...plugins.map((plugin) => pluginFiles(plugin, contracts)),
   ])

@@ -29,6 +29,7 @@ const steps = [
   ],
   ['promises, any, what is thrown (oxlint)', tool('oxlint', '--type-aware', '--deny-warnings')],
   ['types (tsc)', tool('tsc', '-p', '.')],
+  ['types of the app (tsc)', tool('tsc', '-p', 'plugins/panel/app')],
   ['unused files, exports and dependencies (knip)', tool('knip', '--no-progress')],
   ['every plugin has a README, a contract and tests', pluginProblems()],
   ['nothing breaks clients of the last release', releaseProblems()],

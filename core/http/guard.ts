@@ -36,11 +36,14 @@ export class Guard {
   problem(request: IncomingMessage): string | undefined {
     if (!this.#knowsHost(request)) return this.#refuseHost(hostName(request.headers.host ?? ''))
     const { origin } = request.headers
-    // A page of our own, at whatever of our names and addresses it was opened.
-    const isOurs = /^https?:\/\/(.*)$/.exec(origin ?? '')?.[1] === request.headers.host?.toLowerCase()
-    return origin === undefined || isOurs || this.knowsOrigin(origin)
+    return origin === undefined || this.isOwnPage(request) || this.knowsOrigin(origin)
       ? undefined
       : 'This Origin is not one that host.json names (publicUrl, origins).'
+  }
+
+  /** Whether a page of our own asks, at whatever of our names and addresses it was opened. */
+  isOwnPage({ headers }: IncomingMessage): boolean {
+    return /^https?:\/\/(.*)$/.exec(headers.origin ?? '')?.[1] === headers.host?.toLowerCase()
   }
 
   knowsOrigin(origin: string): boolean {

@@ -22,13 +22,19 @@ export function bearerOf({ headers }: IncomingMessage): string | undefined {
  * Who asks: by the session token in `Authorization`, or by the cookie that the login page's browser got, which comes with
  * requests of this very site only (SameSite=Strict). Throws a Refusal.
  */
-export function identify(request: IncomingMessage, { guard, sessions, rolesOf }: IdentifyParts): Requester {
+export function identify(request: IncomingMessage, parts: IdentifyParts): Requester {
+  const { session, roles } = authenticate(request, parts)
+  return { userId: session.userId, roles }
+}
+
+/** The same with the session, which is for the core's own eyes. */
+export function authenticate(request: IncomingMessage, { guard, sessions, rolesOf }: IdentifyParts) {
   const token = bearerOf(request) ?? cookieOf(request)
   if (token === undefined) throw new Refusal('AUTH_REQUIRED', 'Send your session token as Authorization: Bearer …')
   const session = sessions.check(token, guard.addressOf(request))
   const roles = rolesOf(session)
   if (roles.length === 0) throw new Refusal('ACCESS_DENIED', 'You may not enter this machine.')
-  return { userId: session.userId, roles }
+  return { session, roles }
 }
 
 /** A browser keeps cookies by host name, not by port: the port in the name keeps two daemons of one machine apart. */

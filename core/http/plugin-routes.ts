@@ -8,6 +8,7 @@ import type { Hub } from '../wire/hub.ts'
 import type { Module, Route } from '../wire/module.ts'
 import type { Observers } from '../wire/observers.ts'
 import { RateLimits } from '../wire/rate.ts'
+import type { AppFiles } from './app-files.ts'
 import { bearerOf, type IdentifyParts, identify, type Requester } from './identify.ts'
 import { refuse, refuseEntry } from './refusal.ts'
 import { isRouteToken } from './route-tokens.ts'
@@ -17,6 +18,7 @@ export interface PluginRouteParts extends IdentifyParts {
   readonly access: () => Access
   readonly observers: Observers
   readonly dataDir: string
+  readonly app: Pick<AppFiles, 'answer'>
 }
 
 const answerMs = 10_000
@@ -63,7 +65,11 @@ export function addPluginRoutes(app: FastifyInstance, parts: PluginRouteParts): 
     const [, id = '', rest = ''] = /^\/([^/?]*)(\/[^?]*)?/.exec(request.url) ?? []
     const module = parts.hub().modules.get(id)
     const route = module?.routes.get(`GET ${rest || '/'}`)
-    if (!module || !route) return refuse(reply, 404, 'There is nothing here.')
+    if (!module || !route) {
+      const file = parts.app.answer(`/${id}${rest}`, request.headers)
+      if (!file) return refuse(reply, 404, 'There is nothing here.')
+      return reply.code(file.status).headers(file.headers).send(file.body)
+    }
     const address = parts.guard.addressOf(request.raw)
     const told = (userId: string) =>
       parts.observers.notice({ kind: 'http', plugin: id, route: route.name, status: reply.statusCode, userId, address })

@@ -4,7 +4,7 @@ import { isForwarded } from '../auth/address.ts'
 import { Refusal } from '../auth/identity.ts'
 import type { OneTimeLinks } from '../auth/one-time-link.ts'
 import type { Session } from '../auth/sessions.ts'
-import { cookieHeader, type IdentifyParts, identify } from './identify.ts'
+import { authenticate, cookieHeader, type IdentifyParts, identify } from './identify.ts'
 import { refuse, refuseEntry } from './refusal.ts'
 
 export interface RouteParts extends IdentifyParts {
@@ -46,6 +46,16 @@ export function addRoutes(app: FastifyInstance, parts: RouteParts): void {
     try {
       identify(request.raw, parts)
       return parts.overview()
+    } catch (error) {
+      if (!(error instanceof Refusal)) throw error
+      return refuseEntry(reply, error)
+    }
+  })
+  /** A page of our own, loaded again or in a second tab, gets a token of its own for its browser's cookie. */
+  app.post('/session', { bodyLimit: 1024 }, async (request, reply) => {
+    if (!guard.isOwnPage(request.raw)) return refuse(reply, 403, 'This is for pages of this very origin.')
+    try {
+      return { sessionToken: sessions.another(authenticate(request.raw, parts).session) }
     } catch (error) {
       if (!(error instanceof Refusal)) throw error
       return refuseEntry(reply, error)

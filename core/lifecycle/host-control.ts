@@ -1,5 +1,6 @@
 import type { Session, Sessions } from '../auth/sessions.ts'
 import type { Config } from '../config/config.ts'
+import type { AppFiles } from '../http/app-files.ts'
 import type { Listener } from '../http/listener.ts'
 import type { HostControl, HostFacts, SessionInfo } from '../plugin/host-control.ts'
 import { coreContract } from '../wire/core-contract.ts'
@@ -19,13 +20,14 @@ export interface HostControlParts {
   readonly bus: Surroundings['bus']
   readonly facts: () => HostFacts
   readonly listener: () => Pick<Listener, 'url' | 'onChange'>
+  readonly app: Pick<AppFiles, 'serve'>
   /** For files of the modules that come with Patchbay. */
   readonly directory: string
 }
 
 /** What the modules that come with Patchbay may do with the host. */
 export function createHostControl(parts: HostControlParts): HostControl {
-  const { config, supervisor, sessions, hub, observers, bus, facts, listener, directory } = parts
+  const { config, supervisor, sessions, hub, observers, bus, facts, listener, app, directory } = parts
   const info = (session: Session): SessionInfo => ({
     id: session.id,
     userId: session.userId,
@@ -90,5 +92,6 @@ export function createHostControl(parts: HostControlParts): HostControl {
       plugins: supervisor.health(),
     }),
     observe: (observer) => observers.add(observer),
+    serveApp: (answer) => app.serve(answer),
   }
 }

@@ -222,6 +222,13 @@ export interface HostObserver {
   notice?(notice: Notice): void
 }
 
+/** A file of the app that comes with Patchbay. */
+export interface AppFile {
+  readonly status: number
+  readonly headers: Readonly<Record<string, string>>
+  readonly body: Uint8Array
+}
+
 /** The host's controls, for modules that come with Patchbay. Every change is written to the configuration files and then takes effect. */
 export interface HostControl {
   /** An absolute path, mode 0700: the directory for files of the modules that come with Patchbay. */
@@ -248,4 +255,11 @@ export interface HostControl {
   user(): Promise<ThisUser>
   load(): HostLoad
   observe(observer: HostObserver): () => void
+  /**
+   * Answers GET where no plugin has a route, for anybody and before any login, with the headers it gives: nothing is added but
+   * `nosniff` and `no-referrer`. One at a time. Must not throw; undefined where there is nothing.
+   */
+  serveApp(
+    answer: (path: string, headers: Readonly<Record<string, string | string[] | undefined>>) => AppFile | undefined,
+  ): () => void
 }

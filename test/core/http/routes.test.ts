@@ -50,6 +50,33 @@ void t.test('a one-time link logs the local owner in, once', async (t) => {
   )
 })
 
+void t.test('a page of our own gets a token of its own for its cookie, and no other page does', async (t) => {
+  const host = await startLab(t, [])
+  const login = await fetch(`${host.url}/login`, {
+    method: 'POST',
+    body: JSON.stringify({ code: codeOf(host) }),
+    headers: { 'content-type': 'application/json' },
+  })
+  const cookie = login.headers.get('set-cookie')?.split(';')[0] ?? ''
+  const first = (await login.json()) as Heard
+  const exchange = (headers: Record<string, string>) => post(host, {}, headers, '/session')
+  const { status, body } = await exchange({ cookie, Origin: host.url })
+  t.equal(status, 200)
+  t.not(body.sessionToken, first.sessionToken)
+  const [one, other] = [await join(t, host, first), await join(t, host, body)]
+  t.match(await one.ask('host:sessions'), { sessions: [{ clients: 2 }] }, 'a second tab of one session')
+  t.match(await other.ask('host:sessions'), { success: true })
+  // Of the same site for a browser, which sends the cookie: another program on this machine.
+  for (const Origin of ['http://127.0.0.1:1', 'http://localhost:3000', 'null', 'https://evil.example'])
+    t.equal((await exchange({ cookie, Origin })).status, 403, Origin)
+  t.equal((await exchange({ cookie })).status, 403, 'a page always says where it is from')
+  t.match(await exchange({ Origin: host.url }), { status: 401, body: { code: 'AUTH_REQUIRED' } })
+  t.match(await exchange({ cookie: cookie.replace(/=.*/, '=wrong'), Origin: host.url }), {
+    status: 401,
+    body: { code: 'SESSION_EXPIRED' },
+  })
+})
+
 void t.test('the link is refused to whoever is not at the machine, and stands', async (t) => {
   const host = await startLab(t, [], { host: { trustedProxies: ['127.0.0.1'], hosts: ['pi.example'] } })
   const code = codeOf(host)

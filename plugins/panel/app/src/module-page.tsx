@@ -1,0 +1,64 @@
+import { useSignal } from '@preact/signals'
+import type { ComponentType } from 'preact'
+import { useEffect } from 'preact/hooks'
+import { title } from './fields.ts'
+import { GeneratedPanel } from './generated.tsx'
+import { explain, type PanelProps } from './kit.tsx'
+import type { Module } from './module.ts'
+import { StandingLine, useStanding } from './standing.tsx'
+import { hasText, t } from './text.ts'
+
+type PanelFile = { readonly default: ComponentType<PanelProps> }
+
+/** The panels of the plugins that come with Patchbay, by module id: found by their place when the app is built. */
+const panels = new Map(
+  Object.entries(import.meta.glob<PanelFile>('../../../*/panel/index.tsx')).map(([path, load]) => [
+    path.split('/').at(-3) ?? '',
+    load,
+  ]),
+)
+
+export const nameOf = (id: string): string => (hasText(`${id}.title`) ? t(`${id}.title`) : title(id))
+
+export function ModulePage({ module }: { module: Module }) {
+  useEffect(() => module.watch(), [module])
+  const { builtin, description, isReachable, version } = module.contract.value
+  const load = builtin ? panels.get(module.id) : undefined
+  const isRunning = useStanding(module).state === 'running'
+  const hasValues = module.contract.value.events.some(({ name }) => module.heard(name).value !== undefined)
+  return (
+    <>
+      <header class="page-head">
+        <h1 tabIndex={-1}>{nameOf(module.id)}</h1>
+        {description && <p class="soft">{description}</p>}
+        <StandingLine module={module} />
+        {!builtin && <p class="soft">{t('module.foreign', { version })}</p>}
+      </header>
+      {module.refusal.value && <p class="card bad">{explain(module.refusal.value)}</p>}
+      {!isReachable && <p class="card">{t('module.elsewhere', { namespace: module.contract.value.namespace })}</p>}
+      {isReachable &&
+        (isRunning || hasValues) &&
+        (load ? <OwnPanel key={module.id} module={module} load={load} /> : <GeneratedPanel module={module} />)}
+    </>
+  )
+}
+
+function OwnPanel({ module, load }: { module: Module; load: () => Promise<PanelFile> }) {
+  const panel = useSignal<PanelFile | 'failed' | undefined>(undefined)
+  useEffect(() => {
+    load().then(
+      (file) => (panel.value = file),
+      () => (panel.value = 'failed'),
+    )
+  }, [load])
+  if (panel.value === 'failed')
+    return (
+      <>
+        <p class="card bad">{t('module.panelMissing')}</p>
+        <GeneratedPanel module={module} />
+      </>
+    )
+  if (!panel.value) return <p class="soft">{t('value.waiting')}</p>
+  const Panel = panel.value.default
+  return <Panel module={module} />
+}

@@ -1,0 +1,121 @@
+import { readFile } from 'node:fs/promises'
+import { request } from 'node:http'
+import { brotliDecompressSync, gunzipSync } from 'node:zlib'
+import t, { type Test } from 'tap'
+import { startTestHost } from '../../../core/testing/host.ts'
+
+const start = async (t: Test, options: Parameters<typeof startTestHost>[0] = {}) => {
+  const host = await startTestHost({ builtins: ['panel'], ...options })
+  t.teardown(() => host.stop())
+  await host.reached('panel', 'running')
+  return host
+}
+
+interface Got {
+  readonly status: number | undefined
+  readonly headers: Readonly<Record<string, string | string[] | undefined>>
+  readonly body: Buffer
+}
+/** fetch would unpack what is compressed. */
+const get = (url: string, headers: Record<string, string> = {}, method = 'GET') =>
+  new Promise<Got>((resolve, reject) => {
+    const asked = request(url, { headers, method }, (response) => {
+      const chunks: Buffer[] = []
+      response.on('data', (chunk: Buffer) => chunks.push(chunk))
+      response.on('end', () => resolve({ status: response.statusCode, headers: response.headers, body: Buffer.concat(chunks) }))
+    })
+    asked.on('error', reject).end()
+  })
+
+void t.test('the first page is for anybody, and its policy lets nothing in but itself', async (t) => {
+  const host = await start(t)
+  const { status, headers, body } = await get(`${host.url}/`)
+  t.equal(status, 200)
+  t.match(headers, {
+    'content-type': /^text\/html/,
+    'x-content-type-options': 'nosniff',
+    'referrer-policy': 'no-referrer',
+    'cache-control': 'no-cache',
+  })
+  const policy = String(headers['content-security-policy'])
+  t.match(policy, /^default-src 'none'; script-src 'self'; style-src 'self'; .*frame-ancestors https:\/\/web\.telegram\.org;/)
+  t.notMatch(policy, /unsafe|\*/)
+  t.equal(headers['set-cookie'], undefined)
+  t.notMatch(body.toString(), / (on\w+|style)=|<script>|<style|https?:/, 'nothing that the policy would refuse')
+  t.equal((await get(`${host.url}/`, {}, 'HEAD')).body.length, 0)
+  for (const [path, is] of [
+    ['/panel', 404],
+    ['/panel/', 404],
+    ['/panel/index.html', 404],
+    ['/panel/../main.js', 404],
+    ['/index.html', 404],
+    ['/nothing', 404],
+  ] as const)
+    t.equal((await get(`${host.url}${path}`)).status, is, path)
+  t.equal((await get(`${host.url}/`, { host: 'evil.example' })).status, 403)
+})
+
+void t.test('what has its content in its name is kept for ever, and comes compressed to who takes it so', async (t) => {
+  const host = await start(t)
+  const page = (await get(`${host.url}/`)).body.toString()
+  const path = /src="(\/panel\/assets\/[^"]+\.js)"/.exec(page)?.[1]
+  const ask = (encoding: string, headers: Record<string, string> = {}) =>
+    get(`${host.url}${path}`, { 'accept-encoding': encoding, ...headers })
+  const [bare, gzip, brotli] = [await ask('identity'), await ask('deflate, gzip;q=0.5'), await ask('gzip, deflate, br')]
+  t.match(bare.headers, {
+    'cache-control': /immutable/,
+    vary: 'Accept-Encoding',
+    'content-encoding': undefined,
+    'content-type': /^text\/javascript/,
+  })
+  t.equal(gzip.headers['content-encoding'], 'gzip')
+  t.equal(brotli.headers['content-encoding'], 'br')
+  t.ok(gunzipSync(gzip.body).equals(bare.body))
+  t.ok(brotliDecompressSync(brotli.body).equals(bare.body))
+  t.equal((await ask('br;q=0, gzip;q=0.0')).headers['content-encoding'], undefined)
+  const again = await ask('br', { 'if-none-match': String(brotli.headers.etag) })
+  t.strictSame([again.status, again.body.length], [304, 0])
+  t.equal((await ask('gzip', { 'if-none-match': String(brotli.headers.etag) })).status, 200)
+})
+
+void t.test('with the plugin goes the app', async (t) => {
+  const host = await start(t)
+  const owner = await host.client('owner')
+  t.match(await owner.ask('host:disable', { id: 'panel' }), { success: true, state: 'disabled' })
+  t.equal((await get(`${host.url}/`)).status, 404)
+  t.match(await owner.ask('host:enable', { id: 'panel' }), { success: true, state: 'running' })
+  t.equal((await get(`${host.url}/`)).status, 200)
+})
+
+void t.test('it tells what every module takes and says, and who asks', async (t) => {
+  const host = await start(t, { builtins: ['panel', 'system'] })
+  const viewer = await host.client('viewer', 7)
+  const heard = viewer.next<Array<{ id: string; commands: Array<{ name: string; role: string }> }>>('panel:modules')
+  t.match(await viewer.ask('module:subscribe', { module: 'panel' }), { success: true })
+  const modules = await heard
+  t.match(
+    modules.find(({ id }) => id === 'system'),
+    {
+      builtin: true,
+      isReachable: true,
+      subscribeRole: 'viewer',
+      commands: [{ name: 'system:reboot', role: 'owner', timeoutMs: 5000 }, {}],
+      events: [{ name: 'system:stats', retained: true, payload: { type: 'object' } }, {}, {}],
+    },
+  )
+  t.ok(
+    modules.some(({ id }) => id === 'wifi'),
+    'one that is switched off too',
+  )
+  t.strictSame(await viewer.ask('panel:me'), { success: true, userId: 'telegram:7', roles: ['viewer'] })
+})
+
+void t.test('the texts of every language have the same keys and the same gaps to fill', async (t) => {
+  const read = async (language: string) =>
+    JSON.parse(await readFile(new URL(`../app/messages/${language}.json`, import.meta.url), 'utf8')) as Record<string, string>
+  const [english, german] = [await read('en'), await read('de')]
+  const codes = (key: string) => !key.startsWith('code.')
+  t.strictSame(Object.keys(german).filter(codes).sort(), Object.keys(english).sort())
+  const gaps = (text = '') => [...text.matchAll(/\{\w+\}/g)].map(([gap]) => gap).sort()
+  for (const [key, text] of Object.entries(english)) t.strictSame(gaps(german[key]), gaps(text), key)
+})
