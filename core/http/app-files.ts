@@ -6,10 +6,8 @@ type Answer = Parameters<HostControl['serveApp']>[0]
 export class AppFiles {
   answer: Answer = () => undefined
 
-  serve(answer: Answer): () => void {
+  serve(answer: Answer = () => undefined): () => void {
     this.answer = answer
-    return () => {
-      if (this.answer === answer) this.answer = () => undefined
-    }
+    return () => void this.serve()
   }
 }
