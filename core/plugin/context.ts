@@ -174,8 +174,8 @@ export type Context<C extends Contract> = Owner &
     diagnose(check: () => readonly Finding[] | Promise<readonly Finding[]>): void
     /** Makes an error with a declared code. Without a message the contract's sentence is used. */
     error(code: ErrorCode<C>, message?: string, extra?: { details?: unknown; retryAfter?: number }): CodedError
-    /** Tells the module's subscribers of a failure that belongs to no command. */
-    publishError(code: ErrorCode<C>, message?: string, details?: unknown): void
+    /** Tells the module's subscribers, or those whom it concerns, of a failure that belongs to no command. */
+    publishError(code: ErrorCode<C>, message?: string, details?: unknown, target?: Target): void
     /** Something broke that only a new start mends: stops the plugin, state `failed`, and tries again. */
     fail(reason: string): void
   }

@@ -27,8 +27,8 @@ export class ChildOutlet implements Outlet {
     this.#parts.send(message, retained ? { key: `${namespace} ${name}` } : { isOptional: true })
   }
 
-  publishError(_module: Module, error: object): void {
-    this.#parts.send(['error', error], { isOptional: true })
+  publishError(_module: Module, error: object, target?: Target): void {
+    this.#parts.send(['error', error, target ?? null], { isOptional: true })
   }
 
   forget({ groups }: Module, events: Iterable<string>): void {

@@ -53,16 +53,20 @@ export function event(
   groups: ReadonlyMap<string, Group>,
   namespace: unknown,
   name: unknown,
-  target: unknown,
+  address: unknown,
 ): { group: Group; event: Event; target: Target | undefined } {
   const group = groups.get(namespace as string)
   const found = group?.events.get(name as string)
   must(group !== undefined && found !== undefined, 'an event that its contract does not have')
-  must((found.definition.to === 'addressed') === (target !== null), 'an event with the wrong address')
-  if (target === null) return { group, event: found, target: undefined }
-  const [[kind, value] = [], ...more] = isRecord(target) ? Object.entries(target) : []
-  must(more.length === 0 && typeof value === 'string' && /^(client|user|room)$/.test(kind ?? ''), 'an address that is none')
-  return { group, event: found, target: target as Target }
+  must((found.definition.to === 'addressed') === (address !== null), 'an event with the wrong address')
+  return { group, event: found, target: target(address) }
+}
+
+export function target(value: unknown): Target | undefined {
+  if (value === null) return undefined
+  const [[kind, whom] = [], ...more] = isRecord(value) ? Object.entries(value) : []
+  must(more.length === 0 && typeof whom === 'string' && /^(client|user|room)$/.test(kind ?? ''), 'an address that is none')
+  return value as Target
 }
 
 /** A failure for the subscribers, with a code that it may use. */

@@ -215,7 +215,7 @@ export class RemoteRun implements Running {
     if (kind === 'forget') return hub.forget(module, hearsay.names(module, first))
     if (kind === 'provide')
       for (const name of hearsay.names(module, [first])) return hub.provide(module, name, () => this.#provided(first))
-    if (kind === 'error') return hub.publishError(module, hearsay.failure(module, first))
+    if (kind === 'error') return hub.publishError(module, hearsay.failure(module, first), hearsay.target(second ?? null))
     if (kind === 'listens') {
       this.#isListening = first === true
       return undefined

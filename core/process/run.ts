@@ -155,9 +155,9 @@ export class Run {
       },
       diagnose: (check: () => readonly Finding[]) => void this.#diagnoses.push(check),
       error: this.#error.bind(this),
-      publishError: (code: string, text?: string, details?: unknown) => {
+      publishError: (code: string, text?: string, details?: unknown, target?: Target) => {
         const { message } = this.#error(code, text)
-        if (!this.#isOver) hub.publishError(module, { code, message, ...(details !== undefined && { details }) })
+        if (!this.#isOver) hub.publishError(module, { code, message, ...(details !== undefined && { details }) }, target)
       },
       fail: (reason: string) => this.fail(reason),
     }

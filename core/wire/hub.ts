@@ -155,12 +155,13 @@ export class Hub {
     module.providers.set(event, value)
   }
 
-  /** The `error` channel: a failure that belongs to no command goes to the module's subscribers. */
-  publishError(module: Module, error: { code: string; message: string; details?: unknown }): void {
+  /** The `error` channel: a failure that belongs to no command goes to the module's subscribers, or to `target` as an event would. */
+  publishError(module: Module, error: { code: string; message: string; details?: unknown }, target?: Target): void {
     const delivery = { event: 'error', payload: { module: module.id, ...error }, retained: false }
-    if (module.subscribers.size === 0) return
+    if (module.subscribers.size === 0 && !target) return
+    const may = target && ((client: Client) => maySubscribe(this.#options.access(), client, module))
     for (const { namespace } of module.groups.values())
-      this.deliverer.broadcast(this.#options.io.of(namespace), module.room, delivery)
+      this.deliverer.broadcast(this.#options.io.of(namespace), target ? roomOf(module, target) : module.room, delivery, may)
   }
 
   /** Ends subscriptions that are no longer allowed, and what the client wished for beyond them; call it when roles changed. */

@@ -24,7 +24,7 @@ export interface LooseContext
   namespace(name: string): LooseGroup
   provide(event: string, value: () => unknown): void
   error(code: string, message?: string, extra?: object): CodedError
-  publishError(code: string, message?: string, details?: unknown): void
+  publishError(code: string, message?: string, details?: unknown, target?: Target): void
 }
 
 export interface LabPlugin {

@@ -209,10 +209,15 @@ void t.test('failures that belong to no command go to the subscribers', async (t
   ctx.publishError('LAB_DUST', 'A lot of dust.', { grains: 7 })
   for (const error of await Promise.all(told))
     t.strictSame(error, { module: 'lab', code: 'LAB_DUST', message: 'A lot of dust.', details: { grains: 7 } })
+  const own = other.next('error')
+  const deaf = hear(client)
+  ctx.publishError('LAB_DUST', 'Yours.', undefined, { client: other.socket.id as string })
+  t.strictSame(await own, { module: 'lab', code: 'LAB_DUST', message: 'Yours.' }, 'or to whom it concerns, subscribed or not')
   await settle(other)
+  await settle(client)
   t.strictSame(
-    heard.map(([, { code }]) => code),
-    ['MODULE_NOT_FOUND'],
+    [heard, deaf].map((errors) => errors.map(([, { code }]) => code)),
+    [['LAB_DUST', 'MODULE_NOT_FOUND'], ['MODULE_NOT_FOUND']],
   )
 })
 
