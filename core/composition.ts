@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import type { Logger } from 'pino'
 import { container, type DependencyContainer, type InjectionToken, instanceCachingFactory } from 'tsyringe'
 import { Access } from './auth/access.ts'
+import { JwtPolicies } from './auth/jwt-policies.ts'
 import { OneTimeLinks } from './auth/one-time-link.ts'
 import { PatchbayPolicy } from './auth/patchbay-policy.ts'
 import { Sessions, type SessionsOptions } from './auth/sessions.ts'
@@ -25,10 +26,13 @@ import { createPluginLog } from './process/plugin-log.ts'
 import type { StorePlace } from './process/store.ts'
 import { createUnitLaunch } from './process/unit-launch.ts'
 import { SafeMode } from './safe-mode.ts'
+import { createClientControl } from './wire/client-control.ts'
 import { Connections } from './wire/connections.ts'
 import { Door } from './wire/door.ts'
 import { Hub } from './wire/hub.ts'
+import type { Module } from './wire/module.ts'
 import { Observers } from './wire/observers.ts'
+import type { Policy } from './wire/policy.ts'
 import { Road } from './wire/road.ts'
 import { subscriptionCommands } from './wire/subscriptions.ts'
 
@@ -111,9 +115,16 @@ export function compose(options: Options): DependencyContainer {
     const { botToken } = options
     return new PatchbayPolicy({ access: get(access), sessions: get(Sessions), config: () => config.host, botToken, addCommand })
   })
+  make(JwtPolicies, () => {
+    const parts = { config, dataDir: options.dataDir, guard: get(Guard), log: part('tokens') }
+    return new JwtPolicies({ ...parts, onEnd: (hasEnded) => get(Connections).end(hasEnded) })
+  })
   make(Hub, () => {
     const coreCommands = subscriptionCommands(() => get(Hub), get(access))
-    const policies = new Map([['patchbay', get(PatchbayPolicy)]])
+    const policies = new Map<string, (module: Module) => Policy>([
+      ['patchbay', () => get(PatchbayPolicy)],
+      ['jwt', ({ id }) => get(JwtPolicies).of(id)],
+    ])
     return new Hub({
       io: get(http).io,
       policies,
@@ -167,7 +178,10 @@ export function compose(options: Options): DependencyContainer {
         hasUnits: Boolean(options.confinedDir),
         busAddress: options.busAddress,
       },
-      capabilities: (contract, store) => createCapabilities(contract, { bus, host: get(hostControl), store }),
+      capabilities: (module, store) => {
+        const clients = createClientControl({ hub, module, connections: () => get(Connections) })
+        return createCapabilities(module.contract, { bus, host: get(hostControl), store, clients })
+      },
       storeFor: (id, builtin) => storePlace(options, id, builtin),
       logsFor: (id) => {
         const own = log.child({ plugin: id })

@@ -37,6 +37,14 @@ function controlCommands({ control, hub, issueLink, observers }: ControlCommandP
     },
     sessions: () => ({ sessions: control().sessions() }),
     revoke: ({ session }) => ({ revoked: control().revoke(String(session)) }),
+    /** A token by which a client or a program is known to a plugin. */
+    token({ plugin, subject, roles, lifetimeS }) {
+      const module = hub().modules.get(String(plugin))
+      const tokens = module && hub().mounts.get(module.mount)?.policy.tokens
+      if (!tokens) throw new Error(`There is no plugin ${JSON.stringify(plugin)} that takes such tokens.`)
+      const names = Array.isArray(roles) ? roles.map(String) : []
+      return tokens.issue({ subject: String(subject), roles: names, lifetimeS: Number(lifetimeS) })
+    },
     /** An empty answer if the host module, whose doctor it is, does not run. */
     async doctor() {
       const doctor = hub().modules.get('host')?.groups.get('')?.commands.get('host:doctor')

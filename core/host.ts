@@ -227,7 +227,7 @@ export class Host {
     this.#get(Sessions).onEnd((session, why) => {
       const { userId, id } = session
       this.#get(Observers).notice({ kind: 'session_ended', why, userId, session: id })
-      connections.end(session)
+      connections.end((other) => other === session)
     })
   }
 

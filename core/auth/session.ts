@@ -1,3 +1,5 @@
+import { randomUUID } from 'node:crypto'
+import { addressKey } from './address.ts'
 import type { Identity } from './identity.ts'
 
 /** A login. The same object for as long as it lives; its fields change in place. Times in milliseconds since the epoch. */
@@ -8,8 +10,24 @@ export interface Session extends Identity {
   readonly lastUsedAt: number
   /** The latest attempts to use a token that had been replaced, oldest first. */
   readonly refusedTokens: ReadonlyArray<{ readonly at: number; readonly address: string }>
+  /** When its credentials end by themselves, whatever it is used for. */
+  readonly expiresAt?: number
+  /** Nothing has authenticated it. */
+  readonly isAnonymous?: true
   /** Set when it was revoked, expired or made room: it lets nobody in any more. */
   readonly endedAt?: number
+}
+
+/** Somebody of whom nothing is known but the address: what limits count by. */
+export function nobody(address: string): Session {
+  const userId = `anonymous:${addressKey(address)}`
+  return { ...bearer({ userId, user: { id: 0, firstName: '' }, claims: {} }, Infinity), isAnonymous: true }
+}
+
+/** A session that is kept nowhere: it is as good as what was shown for it, until `expiresAt`. */
+export function bearer(identity: Identity, expiresAt: number, id: string = randomUUID()): Session {
+  const now = Date.now()
+  return { ...identity, id, createdAt: now, lastUsedAt: now, refusedTokens: [], expiresAt }
 }
 
 /** One of a session's tokens. */

@@ -61,7 +61,7 @@ export async function loadJudge(env: Environment): Promise<Judge> {
     const content = fits(value) ? value : undefined
     // What `propertyNames` itself says only repeats what is wrong with the name.
     const errors = fits.errors?.filter(({ keyword }) => keyword !== 'propertyNames') ?? []
-    const wrongs = content ? unknownRoles(content) : errors.map(wrongOf)
+    const wrongs = content ? [...unknownRoles(content), ...wrongKeys(content)] : errors.map(wrongOf)
     for (const { path, message } of wrongs.slice(0, maxTold)) {
       const variable = name === 'host' && variableFor(path, env)
       problems.push(variable ? { file: variable, line: 0, column: 0, message } : place({ offset: offsetOf(root, path), message }))
@@ -84,6 +84,23 @@ function unknownRoles(content: object): Wrong[] {
       .filter((role) => !known.has(role))
       .map((role) => ({ path: ['users', id], message: `there is no role ${quote(role)}; define it in "roles"` })),
   )
+}
+
+/** An issuer is trusted with one source of keys, of the kind that its algorithms need: a public key is no secret. */
+function wrongKeys(content: object): Wrong[] {
+  const { plugins = {} } = content as Partial<ConfigFiles['plugins']>
+  return Object.entries(plugins).flatMap(([id, { auth }]) => {
+    const { issuer, audience, algorithms, secretFile, keysFile, jwksUrl } = auth ?? {}
+    const sources = [secretFile, keysFile, jwksUrl].filter((source) => source !== undefined).length
+    const all = [issuer, audience, algorithms].filter((part) => part !== undefined).length
+    const path = ['plugins', id, 'auth']
+    if (all === 0 && sources === 0) return []
+    if (all < 3 || sources !== 1)
+      return [{ path, message: 'name issuer, audience, algorithms, and one of secretFile, keysFile and jwksUrl' }]
+    const isSecret = (algorithm: string) => algorithm === 'HS256'
+    const fits = secretFile === undefined ? !algorithms?.some(isSecret) : algorithms?.every(isSecret)
+    return fits ? [] : [{ path, message: 'HS256 goes with secretFile, the other algorithms with keysFile or jwksUrl' }]
+  })
 }
 
 function wrongOf({ keyword, message, params, parentSchema, instancePath, propertyName }: ErrorObject): Wrong {

@@ -35,7 +35,23 @@ export interface PluginEntry {
   readonly memoryMb: number
   /** What an owner agreed to that it may touch (`lifecycle/grants.ts`). */
   readonly grants?: readonly string[]
+  /** Whose tokens open its namespaces; with an issuer there are its audience, its algorithms and one of the three sources of keys. */
+  readonly auth?: AuthConfig
   readonly settings: Readonly<Record<string, unknown>>
+}
+
+/** The schema of plugins.json describes every field. */
+export interface AuthConfig {
+  readonly issuer?: string
+  readonly audience?: string
+  readonly algorithms?: readonly string[]
+  readonly secretFile?: string
+  readonly keysFile?: string
+  readonly jwksUrl?: string
+  readonly rolesClaim?: string
+  readonly cookie?: string
+  readonly own?: boolean
+  readonly ownKeyFile?: string
 }
 
 /** The content of each file, by the file's name. */

@@ -35,8 +35,7 @@ export class Guard {
   /** Why this request is not served, or undefined. */
   problem(request: IncomingMessage): string | undefined {
     if (!this.#knowsHost(request)) return this.#refuseHost(hostName(request.headers.host ?? ''))
-    const { origin } = request.headers
-    return origin === undefined || this.isOwnPage(request) || this.knowsOrigin(origin)
+    return request.headers.origin === undefined || this.knowsPage(request)
       ? undefined
       : 'This Origin is not one that host.json names (publicUrl, origins).'
   }
@@ -44,6 +43,11 @@ export class Guard {
   /** Whether a page of our own asks, at whatever of our names and addresses it was opened. */
   isOwnPage({ headers }: IncomingMessage): boolean {
     return /^https?:\/\/(.*)$/.exec(headers.origin ?? '')?.[1] === headers.host?.toLowerCase()
+  }
+
+  /** The same, or a page of an origin that host.json names. */
+  knowsPage(request: IncomingMessage): boolean {
+    return this.isOwnPage(request) || this.knowsOrigin(request.headers.origin ?? '')
   }
 
   knowsOrigin(origin: string): boolean {

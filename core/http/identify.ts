@@ -2,10 +2,8 @@ import type { IncomingMessage } from 'node:http'
 import type { TLSSocket } from 'node:tls'
 import { type Identity, Refusal } from '../auth/identity.ts'
 import type { Sessions } from '../auth/sessions.ts'
-import type { Caller } from '../plugin/context.ts'
+import type { Requester } from '../wire/policy.ts'
 import type { Guard } from './guard.ts'
-
-export type Requester = Pick<Caller, 'userId' | 'roles'>
 
 export interface IdentifyParts {
   readonly guard: Guard
@@ -24,12 +22,12 @@ export function bearerOf({ headers }: IncomingMessage): string | undefined {
  */
 export function identify(request: IncomingMessage, parts: IdentifyParts): Requester {
   const { session, roles } = authenticate(request, parts)
-  return { userId: session.userId, roles }
+  return { userId: session.userId, roles, claims: session.claims }
 }
 
 /** The same with the session, which is for the core's own eyes. */
 export function authenticate(request: IncomingMessage, { guard, sessions, rolesOf }: IdentifyParts) {
-  const token = bearerOf(request) ?? cookieOf(request)
+  const token = bearerOf(request) ?? cookieNamed(request, cookieName(request))
   if (token === undefined) throw new Refusal('AUTH_REQUIRED', 'Send your session token as Authorization: Bearer …')
   const session = sessions.check(token, guard.addressOf(request))
   const roles = rolesOf(session)
@@ -40,8 +38,8 @@ export function authenticate(request: IncomingMessage, { guard, sessions, rolesO
 /** A browser keeps cookies by host name, not by port: the port in the name keeps two daemons of one machine apart. */
 const cookieName = ({ socket }: IncomingMessage) => `patchbay-${socket.localPort}`
 
-function cookieOf(request: IncomingMessage): string | undefined {
-  const start = `${cookieName(request)}=`
+export function cookieNamed(request: IncomingMessage, name: string): string | undefined {
+  const start = `${name}=`
   const pairs = (request.headers.cookie ?? '').split(';').map((pair) => pair.trim())
   return pairs.find((pair) => pair.startsWith(start))?.slice(start.length)
 }

@@ -1,6 +1,6 @@
 import type { ErrorObject, ValidateFunction } from 'ajv'
 import contractSchema from '../../config/schemas/contract.schema.json' with { type: 'json' }
-import type { CommandDefinition, Contract, ContractGroup, EventDefinition } from '../plugin/contract.ts'
+import type { CommandDefinition, Contract, ContractGroup, EventDefinition, RouteDefinition } from '../plugin/contract.ts'
 import { coreCodes } from '../wire/errors.ts'
 import { type Check, must, succeeds } from './checks.ts'
 import { clip, Problem } from './problem.ts'
@@ -41,10 +41,21 @@ export function checkContract(contract: unknown, { builtin }: { builtin: boolean
       must(!coreCodes.has(code), `errors/${code}`, "be another code, this is one of the core's")
     const schema = schemaCheck()
     if (settings) schema(settings, 'settings')
+    if (contract.handshake) schema(contract.handshake, 'handshake')
+    for (const [name, { params, query, body, result }] of Object.entries(contract.routes ?? {})) {
+      for (const [kind, given] of Object.entries({ params, query, body, result }))
+        if (given) schema(given, `routes/${name}/${kind}`)
+      must(
+        name.includes(':') === (params !== undefined),
+        `routes/${name}`,
+        'have "params" if there are such in its path, and only then',
+      )
+    }
     // Begins every name of a plugin that shares its namespace with others.
     const prefix = policy === 'patchbay' ? `${id}:` : ''
     checkGroup(contract, '', prefix, schema)
     for (const [name, group] of Object.entries(namespaces)) checkGroup(group, `namespaces/${name}/`, prefix, schema)
+    checkPolicy(contract, policy !== 'patchbay')
     return undefined
   } catch (error) {
     if (!(error instanceof Problem)) throw error
@@ -63,6 +74,37 @@ function checkGroup({ commands = {}, events = {} }: ContractGroup, at: string, p
       if (result) schema(result, `${place}/result`)
       must(!retained || to !== 'addressed', place, 'be either retained or addressed')
     }
+}
+
+/** What stands in it must mean something to whoever guards its namespaces. */
+function checkPolicy(contract: Contract, isGated: boolean): void {
+  const { commands, routes = {}, namespaces = {}, refusals = {}, subscribeRole } = contract
+  const groups = [contract, ...Object.values(namespaces)]
+  const all: Array<[string, CommandDefinition & RouteDefinition]> = [
+    ...Object.entries({ ...commands }).map(([name, one]): [string, CommandDefinition] => [`commands/${name}`, one]),
+    ...Object.entries(namespaces).flatMap(([group, { commands: below = {} }]) =>
+      Object.entries(below).map(([name, one]): [string, CommandDefinition] => [`namespaces/${group}/commands/${name}`, one]),
+    ),
+    ...Object.entries(routes).map(([name, one]): [string, RouteDefinition] => [`routes/${name}`, one]),
+  ]
+  const mine = isGated ? 'where the policy is not patchbay' : 'where the policy is patchbay'
+  for (const [at, { role, roles, anonymous, token }] of all)
+    if (isGated) {
+      must(!role && !token, at, `neither have "role" nor "token" ${mine}`)
+      must(Boolean(roles) !== Boolean(anonymous), at, `have either "roles" or "anonymous" ${mine}`)
+    } else must(!roles && !anonymous, at, `neither have "roles" nor "anonymous" ${mine}`)
+  if (isGated) must(!subscribeRole, 'subscribeRole', `be left out ${mine}`)
+  else {
+    const { handshake, connectionsPerMinute, capabilities: { clients } = {} } = contract
+    const gated = { handshake, connectionsPerMinute, clients, refusals: contract.refusals }
+    for (const [key, value] of Object.entries(gated)) must(value === undefined, key, `be left out ${mine}`)
+    for (const { anonymous } of groups) must(!anonymous, 'anonymous', `be left out ${mine}`)
+  }
+  for (const [code, event] of Object.entries(refusals)) {
+    must(coreCodes.has(code), `refusals/${code}`, "be one of the core's codes")
+    const isThere = groups.some(({ events = {} }) => Object.hasOwn(events, event) && events[event]?.to === 'addressed')
+    must(isThere, `refusals/${code}`, 'name an addressed event of this contract')
+  }
 }
 
 /** What does not fit the schema, as a sentence. Its descriptions say what a value must be. */

@@ -7,6 +7,7 @@ import type { Launch, LaunchRequest } from '../process/launch.ts'
 import type { Loader } from '../process/loader.ts'
 import type { StorePlace } from '../process/store.ts'
 import type { Hub } from '../wire/hub.ts'
+import type { Module } from '../wire/module.ts'
 import type { Road } from '../wire/road.ts'
 
 /**
@@ -57,7 +58,7 @@ export interface UnitParts {
     readonly hasUnits: boolean
     readonly busAddress?: string | undefined
   }
-  readonly capabilities: (contract: Contract, store: StorePlace) => Capabilities<Contract>
+  readonly capabilities: (module: Module, store: StorePlace) => Capabilities<Contract>
   readonly storeFor: (id: string, builtin: boolean) => StorePlace
   /** Told of every change of its state. */
   readonly onChange: (status: PluginStatus) => void

@@ -211,6 +211,7 @@ export class Unit {
     this.#tally.starts++
     this.#set('running')
     run.goLive()
+    this.#parts.hub.introduce(module)
   }
 
   async #stop(run: Running): Promise<void> {

@@ -1,3 +1,4 @@
+import type { Target } from './context.ts'
 import type { Contract } from './contract.ts'
 import type { HostControl } from './host-control.ts'
 import type { Store } from './store.ts'
@@ -136,6 +137,77 @@ export interface Exec {
   ): Promise<Program>
 }
 
+/** Somebody who is connected to one of the plugin's namespaces. */
+export interface ConnectedClient {
+  readonly clientId: string
+  /** As a `Caller`'s; `anonymous:<address>` for whom nothing has authenticated. */
+  readonly userId: string
+  readonly isAnonymous: boolean
+  readonly roles: readonly string[]
+  /** Those of the token. */
+  readonly claims: Readonly<Record<string, unknown>>
+  /** The plugin's name for the namespace: `''` is the mount itself. */
+  readonly group: string
+  /** An IP address. */
+  readonly address: string
+  /** What it sent in its handshake beside the token, as `handshake` in the contract describes it. */
+  readonly auth: Readonly<Record<string, unknown>>
+  /** Milliseconds since the epoch. */
+  readonly connectedAt: number
+  /** The rooms that it was put into. */
+  readonly rooms: readonly string[]
+  /** It was told of before, to an earlier run of the plugin. */
+  readonly isKnown: boolean
+  /** What is wrong with the token that it came with, if it was let in without. */
+  readonly refusal?: string
+}
+
+/** What a token of the plugin's own says. */
+export interface TokenRequest {
+  /** `sub`; the user is `jwt:<subject>`. */
+  readonly subject: string
+  /** As the claim `role`, a text if it is one. */
+  readonly roles: readonly string[]
+  /** Further claims. */
+  readonly claims?: Readonly<Record<string, unknown>>
+  /** Seconds. */
+  readonly lifetimeS: number
+}
+
+/** Who is connected to the plugin's namespaces, and their tokens. A client that is not there any more is no error. */
+export interface Clients {
+  /**
+   * Runs for every client once it is connected, before its first command, until it is released; when the plugin starts also for those who
+   * were there before. `onDisconnect` of the context tells who has left. If it throws, the client is closed.
+   */
+  onConnect(listener: (client: ConnectedClient) => void | Promise<void>): () => void
+  list(): Promise<ConnectedClient[]>
+  get(clientId: string): Promise<ConnectedClient | undefined>
+  /** Puts it into a room of the plugin, which lasts until it leaves or is taken out; at most 256. False if it is not there. */
+  join(clientId: string, room: string): Promise<boolean>
+  leave(clientId: string, room: string): Promise<void>
+  /**
+   * Makes it the bearer of this token: user, roles and claims are the token's from now on. Rejects with `AUTH_INVALID` for a bad one, then
+   * it stays who it was. Undefined if it is not there any more.
+   */
+  identify(clientId: string, token: string): Promise<ConnectedClient | undefined>
+  /** Nobody knows from now on who it is. It is closed where anonymous clients are not allowed. */
+  anonymize(clientId: string): Promise<void>
+  /** Closes the connections of a client, a user or a room; what was sent to them before arrives first. */
+  disconnect(target: Target): Promise<void>
+  /**
+   * Sends an `addressed` event of its namespace to a client and resolves with what it acknowledges (any JSON value). Rejects with `code`
+   * `TIMEOUT` if it does not, or is not there.
+   */
+  ask(clientId: string, event: string, payload: unknown, timeoutMs: number): Promise<unknown>
+  /** Makes a token by Patchbay's key for this plugin. `jti` names it. */
+  issue(request: TokenRequest): Promise<{ readonly token: string; readonly jti: string; readonly expiresAt: number }>
+  /** Whose token this is, by any of the keys that count for this plugin. Rejects with `AUTH_INVALID`. */
+  verify(token: string): Promise<Pick<ConnectedClient, 'userId' | 'roles' | 'claims'>>
+  /** From now on the token with this `jti`, or all that were issued to this subject until now, are bad; who is connected with one is closed. Kept on disk before it resolves. */
+  revoke(what: { readonly jti: string } | { readonly subject: string }): Promise<void>
+}
+
 /** Something that a plugin needs or its driver looked for, as it was found. */
 export interface Finding {
   /** `dbus`, `tool`, `device`, `polkit` and the like. */
@@ -155,6 +227,7 @@ export interface AllCapabilities {
   readonly exec: Exec
   readonly host: HostControl
   readonly store: Store
+  readonly clients: Clients
 }
 
 /** The capabilities that a contract names. */

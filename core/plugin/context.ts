@@ -9,6 +9,7 @@ import type {
   EventName,
   EventPayload,
   Events,
+  RouteField,
   RouteName,
   Settings,
 } from './contract.ts'
@@ -17,7 +18,7 @@ import type {
 export interface Caller {
   /** The connected socket. */
   readonly clientId: string
-  /** `<strategy>:<subject>`, such as `telegram:279058397` or `local:owner`. */
+  /** `<strategy>:<subject>`, such as `telegram:279058397`, `local:owner` or `jwt:alice`; `anonymous:<address>` for whom nothing has authenticated. */
   readonly userId: string
   /** The login that the client belongs to. */
   readonly sessionId: string
@@ -84,24 +85,37 @@ export interface Group<G extends ContractGroup> extends Publisher<G> {
   ): void
 }
 
-/** A GET request for one of the plugin's routes. What it was authenticated with is not in it. */
-export interface RouteRequest {
+/** A request for one of the plugin's routes. What it was authenticated with is not in it. */
+export interface RouteRequest<Params = unknown, Query = unknown, Body = unknown> {
   /** Below the plugin's prefix, such as `/html`. */
   readonly path: string
-  readonly query: Readonly<Record<string, string>>
-  /** Who asks; `token:<id>` for a program with the plugin's own token, which has no roles. */
-  readonly caller: Pick<Caller, 'userId' | 'roles'>
+  /** What stands for the `:names` of the route, validated. */
+  readonly params: Params
+  /** Validated; without a schema every value is a text. */
+  readonly query: Query
+  /** Validated. */
+  readonly body: Body
+  /** Who asks; `token:<id>` for a program with the plugin's own token, which has no roles; `anonymous:<address>` for nobody. */
+  readonly caller: Pick<Caller, 'userId' | 'roles' | 'claims'>
+  /** Where the request came from: an IP address. */
+  readonly address: string
   /** Aborted when nobody waits any more, or the plugin stops. */
   readonly signal: AbortSignal
 }
 
-export interface RouteResponse {
-  /** Default 200. */
-  readonly status?: number
-  /** Media type, such as `text/html; charset=utf-8`. */
-  readonly type: string
-  readonly body: string | Uint8Array
-}
+/** Text or bytes of a media type, or a JSON value. */
+export type RouteResponse<Result = unknown> =
+  | {
+      /** Default 200. */
+      readonly status?: number
+      /** Such as `text/html; charset=utf-8`. */
+      readonly type: string
+      readonly body: string | Uint8Array
+    }
+  | {
+      readonly status?: number
+      readonly json: Result
+    }
 
 export interface Log {
   debug(fields: object, message?: string): void
@@ -116,10 +130,22 @@ export interface CodedError extends Error {
   readonly details?: unknown
   /** Seconds. */
   readonly retryAfter?: number
+  /** Of the answer to an HTTP request; default 400. */
+  readonly status?: number
 }
 
 /** Work that lives while the module has subscribers: it owns, publishes and ends. */
 export interface Watch<C extends Contract> extends Owner, Publisher<C> {}
+
+type Texts<T> = T extends undefined ? Readonly<Record<string, string>> : T
+type RouteRequestOf<C extends Contract, N extends RouteName<C>> = RouteRequest<
+  Texts<RouteField<C, N, 'params'>>,
+  Texts<RouteField<C, N, 'query'>>,
+  RouteField<C, N, 'body'>
+>
+type RouteResponseOf<C extends Contract, N extends RouteName<C>> = RouteResponse<
+  RouteField<C, N, 'result'> extends undefined ? unknown : RouteField<C, N, 'result'>
+>
 
 /**
  * Everything a plugin sees of the host.
@@ -168,12 +194,18 @@ export type Context<C extends Contract> = Owner &
      * for what must know that somebody is still reached. Of a plugin in a process of its own, once a second for each user.
      */
     onHeard(listener: (userId: string) => void): () => void
-    /** Answers an HTTP route of the contract. What is thrown, or takes more than 10 s, is answered 500 and logged. */
-    serve(route: RouteName<C>, handler: (request: RouteRequest) => RouteResponse | Promise<RouteResponse>): void
+    /**
+     * Answers an HTTP route of the contract. A declared error is answered as `{ success: false, code, error }` with its `status`; anything
+     * else that is thrown, or takes more than 10 s, is answered 500 and logged.
+     */
+    serve<N extends RouteName<C>>(
+      route: N,
+      handler: (request: RouteRequestOf<C, N>) => RouteResponseOf<C, N> | Promise<RouteResponseOf<C, N>>,
+    ): void
     /** What the plugin's drivers find when somebody asks what is missing, beside its `needs`. */
     diagnose(check: () => readonly Finding[] | Promise<readonly Finding[]>): void
     /** Makes an error with a declared code. Without a message the contract's sentence is used. */
-    error(code: ErrorCode<C>, message?: string, extra?: { details?: unknown; retryAfter?: number }): CodedError
+    error(code: ErrorCode<C>, message?: string, extra?: { details?: unknown; retryAfter?: number; status?: number }): CodedError
     /** Tells the module's subscribers, or those whom it concerns, of a failure that belongs to no command. */
     publishError(code: ErrorCode<C>, message?: string, details?: unknown, target?: Target): void
     /** Something broke that only a new start mends: stops the plugin, state `failed`, and tries again. */

@@ -12,13 +12,24 @@ export interface Rate {
   readonly windowMs: number
 }
 
-export interface CommandDefinition {
+/**
+ * Who may use a command or a route, on a namespace whose policy is not Patchbay's own; one that says neither is refused with the
+ * contract.
+ */
+export interface Permission {
+  /** Whoever has one of these roles, by the client's token; `*` is every client with a valid one. */
+  readonly roles?: readonly string[]
+  /** Everybody, also those whom nothing has authenticated. */
+  readonly anonymous?: true
+}
+
+export interface CommandDefinition extends Permission {
   readonly description?: string
   /** Shape of the payload. Without it the command takes none. */
   readonly payload?: JsonSchema
   /** Shape of the ack's further fields (an object). Checked in development. */
   readonly result?: JsonSchema
-  /** The weakest built-in role that may give it. Default `owner`. */
+  /** The weakest built-in role that may give it, where the policy is Patchbay's own. Default `owner`. */
   readonly role?: ContractRole
   /** Milliseconds until it is answered `TIMEOUT` and its signal is aborted. Default 10,000. */
   readonly timeoutMs?: number
@@ -41,17 +52,29 @@ export interface EventDefinition {
   readonly to?: 'subscribers' | 'connected' | 'addressed'
 }
 
-/** An HTTP GET route. Who asks sends a session token, or is a browser that the login page let in. */
-export interface RouteDefinition {
+/** An HTTP route. Who asks sends a session token, or is a browser that the login page let in; elsewhere what the policy takes. */
+export interface RouteDefinition extends Permission {
   readonly description?: string
-  /** The weakest built-in role that may ask. Default `owner`. */
+  /** The weakest built-in role that may ask, where the policy is Patchbay's own. Default `owner`. */
   readonly role?: ContractRole
+  /** Shape of what stands for the `:names` in its path: an object of texts, numbers and booleans. */
+  readonly params?: JsonSchema
+  /** Shape of what stands behind the `?`: an object of texts, numbers and booleans. Without it anything, as texts. */
+  readonly query?: JsonSchema
+  /** Shape of the body, which is JSON. Without it the route takes none. */
+  readonly body?: JsonSchema
+  /** Shape of the answer's `json`. Checked in development. */
+  readonly result?: JsonSchema
+  /** Counted per user, anonymous ones per address. Default 60 in 10 s. */
+  readonly rate?: Rate
   /** Also for a program that cannot log in: it sends the plugin's own token, which `patchbay token <id>` makes. */
   readonly token?: true
 }
 
 /** What a plugin says on one Socket.IO namespace. */
 export interface ContractGroup {
+  /** Clients without credentials, or with bad ones, may connect; they reach what is marked `anonymous`. Not where the policy is Patchbay's own. */
+  readonly anonymous?: true
   readonly commands?: Readonly<Record<string, CommandDefinition>>
   readonly events?: Readonly<Record<string, EventDefinition>>
 }
@@ -114,6 +137,8 @@ export interface CapabilityRequests {
   readonly files?: { readonly read?: readonly string[]; readonly write?: readonly string[] }
   /** Connections to this machine and others. */
   readonly network?: true
+  /** Those who are connected: to be told of each, rooms, questions to a client, and tokens. Not where the policy is Patchbay's own. */
+  readonly clients?: true
   /** Native addons in its `node_modules`. What holds JavaScript back does not hold them. */
   readonly addons?: true
   /** A database of its own. In a process of its own it comes with `addons`: what speaks with the file is machine code. */
@@ -131,15 +156,26 @@ export interface Contract extends ContractGroup {
   readonly optIn?: true
   /** Its code handles strangers' data with machine code: it never runs in the host's process, whatever `plugins.json` says. */
   readonly ownProcess?: true
-  /** Who may connect to its namespace, by the name of an auth policy. Default `patchbay`: Telegram, session token or one-time link. */
+  /**
+   * Who may connect to its namespaces: `patchbay` (default) is Telegram, session token or one-time link; `jwt` a JSON Web Token, by the
+   * keys that `auth` in `plugins.json` names, and by one of Patchbay's own for the tokens of `patchbay token`.
+   */
   readonly policy?: string
+  /** Shape of what a client may send as Socket.IO's `auth` beside `token`, for `clients`; one that sends something else is closed. Without it nothing is passed on. */
+  readonly handshake?: JsonSchema
+  /** Connections of one address that are let in within a minute, on each of its namespaces. */
+  readonly connectionsPerMinute?: number
+  /** Events of its own that tell a client of a refusal too, with `{ message, code, retryAfter? }`, by the core's code. */
+  readonly refusals?: Readonly<Record<string, string>>
   /** The weakest built-in role that may subscribe. Default `viewer`. */
   readonly subscribeRole?: ContractRole
   readonly needs?: Needs
   readonly capabilities?: CapabilityRequests
   /** Shape of `settings` in `plugins.json`: an object whose properties all have defaults. */
   readonly settings?: JsonSchema
-  /** HTTP routes below `/<id>`, such as `GET /html`. */
+  /**
+   * HTTP routes, such as `GET /html` or `PUT /api/lamps/:id`: below `/<id>`, or where the policy is not Patchbay's own below the namespace.
+   */
   readonly routes?: Readonly<Record<string, RouteDefinition>>
   /** Further namespaces below the mount, by relative name: `media` on a plugin mounted at `/studio` is `/studio/media`. */
   readonly namespaces?: Readonly<Record<string, ContractGroup>>
@@ -165,7 +201,16 @@ export type CommandResult<C extends ContractGroup, N extends CommandName<C>> = C
 export type EventPayload<C extends ContractGroup, N extends EventName<C>> = Field<Events<C>[N], 'payload'>
 export type ErrorCode<C extends Contract> = (keyof NonNullable<C['errors']> & string) | HandlerCode
 export type RouteName<C extends Contract> = keyof NonNullable<C['routes']> & string
+/** What a request for a route carries: `params`, `query` or `body`. */
+export type RouteField<C extends Contract, N extends RouteName<C>, F extends string> = Field<NonNullable<C['routes']>[N], F>
 export type Settings<C extends Contract> = Field<C, 'settings'>
 
 /** The core's codes that a handler may answer with too. */
-export type HandlerCode = 'MODULE_UNAVAILABLE' | 'INVALID_PAYLOAD' | 'FORBIDDEN' | 'TIMEOUT' | 'RATE_LIMITED'
+export type HandlerCode =
+  | 'AUTH_REQUIRED'
+  | 'AUTH_INVALID'
+  | 'MODULE_UNAVAILABLE'
+  | 'INVALID_PAYLOAD'
+  | 'FORBIDDEN'
+  | 'TIMEOUT'
+  | 'RATE_LIMITED'

@@ -1,6 +1,19 @@
 /** What a plugin imports, as `patchbay/plugin`. */
 export { Type } from 'typebox'
-export type { DBus, DBusObjects, DBusSignal, Exec, ExecResult, Finding, Program, Served, SignalFilter } from './capabilities.ts'
+export type {
+  Clients,
+  ConnectedClient,
+  DBus,
+  DBusObjects,
+  DBusSignal,
+  Exec,
+  ExecResult,
+  Finding,
+  Program,
+  Served,
+  SignalFilter,
+  TokenRequest,
+} from './capabilities.ts'
 export type {
   Call,
   Caller,

@@ -18,9 +18,9 @@ export function createChildLog(send: (level: keyof Log, fields: unknown, message
 export function thrownCopy(error: unknown): { readonly message: string } {
   const copied = errorCopy(error, { left: most.error })
   const { message, stack, code } = Object(copied) as Record<string, unknown>
-  const [details, retryAfter] = [read(error, 'details'), read(error, 'retryAfter')]
+  const [details, retryAfter, status] = ['details', 'retryAfter', 'status'].map((key) => read(error, key))
   return {
     message: [message, copied].find((text) => typeof text === 'string') ?? JSON.stringify(copied),
-    ...{ stack, code, retryAfter, details: details && (JSON.parse(JSON.stringify(details)) as unknown) },
+    ...{ stack, code, retryAfter, status, details: details && (JSON.parse(JSON.stringify(details)) as unknown) },
   }
 }

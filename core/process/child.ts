@@ -1,4 +1,5 @@
 import type { Duplex } from 'node:stream'
+import type { ConnectedClient } from '../plugin/capabilities.ts'
 import type { Caller, Log, RouteRequest } from '../plugin/context.ts'
 import type { Contract } from '../plugin/contract.ts'
 import { checkResultShape } from '../wire/acknowledge.ts'
@@ -8,6 +9,7 @@ import { validate } from '../wire/validate.ts'
 import { createCapabilities } from './capabilities.ts'
 import { Channel, type Message } from './channel.ts'
 import { ChildCall } from './child-call.ts'
+import { ChildClients } from './child-clients.ts'
 import { createChildLog, thrownCopy } from './child-log.ts'
 import { ChildOutlet } from './child-outlet.ts'
 import { SystemBus } from './dbus.ts'
@@ -40,6 +42,7 @@ export class Child {
   readonly #channel: Channel
   readonly #log: Log
   readonly #outlet: ChildOutlet
+  readonly #clients = new ChildClients((...question) => this.#send('clients', ...question))
   readonly #calls = new Map<unknown, ChildCall>()
   /** Requests for routes that are being answered. */
   readonly #requests = new Map<unknown, AbortController>()
@@ -113,6 +116,9 @@ export class Child {
       this.#module?.audience?.last()
     },
     left: (clientId: string) => this.#module?.audience?.left(clientId),
+    connected: (client: ConnectedClient) => this.#module?.audience?.connected?.(client),
+    told: (id: number, value: unknown) => this.#clients.told(id, value),
+    refused: (id: number, error: unknown) => this.#clients.refused(id, error),
     heard: (userId: string) => this.#module?.audience?.heard?.(userId),
     call: (id: number, namespace: string, name: string, caller: Caller, payload?: unknown) =>
       this.#give(id, namespace, name, caller, payload),
@@ -137,7 +143,7 @@ export class Child {
     try {
       const settings = await judge(module, given, { builtin })
       const bus = new SystemBus(busAddress)
-      const capabilities = createCapabilities(contract, { bus, ...(store && { store }) })
+      const capabilities = createCapabilities(contract, { bus, clients: this.#clients.operations, ...(store && { store }) })
       const onFail = (reason: string) => this.#send('fail', reason)
       const [hub, log] = [this.#outlet, this.#log]
       const onListen = (isListening: boolean) => this.#send('listens', isListening)
@@ -207,8 +213,10 @@ export class Child {
     this.#requests.set(id, abort)
     this.#answer(id, async () => {
       try {
-        const { body, ...response } = await handler({ ...request, signal: abort.signal })
-        return { ...response, ...(typeof body === 'string' ? { body } : { bytes: Buffer.from(body).toString('base64') }) }
+        const response = await handler({ ...request, signal: abort.signal })
+        if ('json' in response || typeof response.body === 'string') return response
+        const { body, ...rest } = response
+        return { ...rest, bytes: Buffer.from(body).toString('base64') }
       } finally {
         this.#requests.delete(id)
       }

@@ -1,6 +1,7 @@
 import type { Finding } from '../plugin/capabilities.ts'
 import type { Log, RouteResponse, Target } from '../plugin/context.ts'
 import type { Contract } from '../plugin/contract.ts'
+import { type ClientOps, clientOperations } from '../wire/client-operations.ts'
 import { coreErrors } from '../wire/errors.ts'
 import type { Event, Group, Module } from '../wire/module.ts'
 
@@ -84,20 +85,22 @@ function isCode({ errors = {} }: Contract, code: string): boolean {
 /** Something thrown, as it was; what a client may know of it is decided later. */
 export function thrown(value: unknown): Error {
   must(isRecord(value), 'an error that is none')
-  const { stack, code, details, retryAfter } = value
+  const { stack, code, details, retryAfter, status } = value
   const error = new Error(text(value.message))
   if (typeof stack === 'string') error.stack = text(stack, most.stack)
   return Object.assign(error, {
     ...(typeof code === 'string' && { code }),
     ...(details !== undefined && { details: payload(details) }),
     ...(typeof retryAfter === 'number' && { retryAfter }),
+    ...(typeof status === 'number' && { status }),
   })
 }
 
 export function response(value: unknown): RouteResponse {
   must(isRecord(value), 'a response that is none')
-  const { status = 200, type, body, bytes } = value
+  const { status = 200, type, body, bytes, json } = value
   must(Number.isInteger(status) && (status as number) >= 200 && (status as number) < 600, 'a status that is none')
+  if (json !== undefined) return { status: status as number, json: payload(json) }
   const content = typeof bytes === 'string' ? Buffer.from(bytes, 'base64') : body
   must(typeof content === 'string' || Buffer.isBuffer(content), 'a response without a body')
   return { status: status as number, type: text(type, 200), body: content }
@@ -117,4 +120,11 @@ export function findings(value: unknown): Finding[] {
       ...(mend !== undefined && { mend: text(mend) }),
     }
   })
+}
+
+/** Something that it asks of the host about its clients. */
+export function clientQuestion(operation: unknown, args: unknown): { operation: keyof ClientOps; args: unknown[] } {
+  const known = clientOperations.find((name) => name === operation)
+  must(known !== undefined && Array.isArray(args) && args.length <= 4, 'a question about its clients that is none')
+  return { operation: known, args: payload(args) }
 }

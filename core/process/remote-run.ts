@@ -1,9 +1,11 @@
 import type { Finding } from '../plugin/capabilities.ts'
 import type { Call, Log, RouteRequest, RouteResponse } from '../plugin/context.ts'
+import type { ClientOps } from '../wire/client-operations.ts'
 import { CommandError, refuse } from '../wire/errors.ts'
 import type { Group, Module } from '../wire/module.ts'
 import type { Message } from './channel.ts'
 import type { StartOrder } from './child.ts'
+import { thrownCopy } from './child-log.ts'
 import { within } from './deadline.ts'
 import * as hearsay from './hearsay.ts'
 import type { Launch, LaunchRequest } from './launch.ts'
@@ -19,6 +21,8 @@ export interface RemoteRunParts {
   readonly launch: Launch
   readonly request: LaunchRequest
   readonly order: Omit<StartOrder, 'entry'>
+  /** What it may ask about its clients, if its contract says so. */
+  readonly clients?: ClientOps | undefined
   /** How long it may give no sign of life. */
   readonly silenceMs: number
   readonly onFail: (reason: string) => void
@@ -34,6 +38,8 @@ interface Question {
 }
 
 const mostSuspensions = 16
+/** Questions about its clients that the host has not answered. */
+const mostAsked = 10_000
 
 /** A run of a plugin in a process of its own: speaks with the Child there. */
 export class RemoteRun implements Running {
@@ -45,6 +51,7 @@ export class RemoteRun implements Running {
   /** Whether the plugin wants to know. */
   #isListening = false
   #lastId = 0
+  #asked = 0
   #process: PluginProcess | undefined
   #onStarted: (() => void) | undefined
   #onFailure: ((error: Error) => void) | undefined
@@ -95,6 +102,7 @@ export class RemoteRun implements Running {
       last: () => this.#send('last'),
       left: (clientId) => this.#send('left', clientId),
       heard: (userId) => this.#tellHeard(userId),
+      connected: (client) => this.#send('connected', client),
       reviewed: ({ caller: { clientId }, roles }) => {
         for (const [id, { call }] of this.#questions) if (call?.caller.clientId === clientId) this.#send('roles', id, roles)
       },
@@ -212,6 +220,7 @@ export class RemoteRun implements Running {
       const { group, event, target } = hearsay.event(this.#groups, first, second, third)
       return hub.publish(module, group, second as string, event, hearsay.payload(fourth), target)
     }
+    if (kind === 'clients') return void this.#askClients(hearsay.number(first), hearsay.clientQuestion(second, third))
     if (kind === 'forget') return hub.forget(module, hearsay.names(module, first))
     if (kind === 'provide')
       for (const name of hearsay.names(module, [first])) return hub.provide(module, name, () => this.#provided(first))
@@ -233,6 +242,21 @@ export class RemoteRun implements Running {
     const question = this.#questionOf(id)
     if (isFollowed === true) question?.call?.afterAck(() => this.#send('acked', id))
     question?.resolve(hearsay.payload(value))
+  }
+
+  async #askClients(id: number, { operation, args }: ReturnType<typeof hearsay.clientQuestion>): Promise<void> {
+    const { clients } = this.#parts
+    try {
+      this.#asked++
+      if (!clients) throw new Error('its contract does not ask for "clients"')
+      if (this.#asked > mostAsked) throw refuse('RATE_LIMITED', 'Too many unanswered questions about clients.')
+      const value = await (clients[operation] as (...args: unknown[]) => Promise<unknown>)(...args)
+      this.#send('told', id, ...(value === undefined ? [] : [value]))
+    } catch (error) {
+      this.#send('refused', id, thrownCopy(error))
+    } finally {
+      this.#asked--
+    }
   }
 
   /** Undefined if nobody waits for it any more. */

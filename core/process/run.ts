@@ -1,10 +1,13 @@
-import type { Capabilities, Finding } from '../plugin/capabilities.ts'
+import type { Capabilities, ConnectedClient, Finding } from '../plugin/capabilities.ts'
 import type { CodedError, Context, Log, Plugin, Target } from '../plugin/context.ts'
 import type { Contract } from '../plugin/contract.ts'
+import type { ClientOps } from '../wire/client-operations.ts'
 import { type CoreCode, coreErrors } from '../wire/errors.ts'
 import type { Hub } from '../wire/hub.ts'
 import type { Event, Group, Handler, Module, Route } from '../wire/module.ts'
+import { answer } from './answer-route.ts'
 import { within } from './deadline.ts'
+import { RunClients } from './run-clients.ts'
 import { Scope } from './scope.ts'
 import type { OwnedStore } from './store.ts'
 import { WhileSubscribed } from './while-subscribed.ts'
@@ -40,14 +43,16 @@ export class Run {
   readonly #listeners: Array<() => void | Promise<void>> = []
   readonly #farewells: Array<(clientId: string) => void | Promise<void>> = []
   readonly #heard = new Set<(userId: string) => void>()
+  readonly #clients: RunClients | undefined
   readonly #diagnoses: Array<() => readonly Finding[] | Promise<readonly Finding[]>> = []
   #onFailure: ((reason: string) => void) | undefined
 
   constructor(parts: RunParts) {
     this.#parts = parts
     this.#scope = new Scope((error) => parts.log.error({ err: error }, 'a release failed'))
-    const { store } = parts.capabilities as { readonly store?: unknown }
+    const { store, clients } = parts.capabilities as { readonly store?: unknown; readonly clients?: unknown }
     if (store) this.#scope.own(store as OwnedStore)
+    this.#clients = clients === undefined ? undefined : new RunClients({ ...parts, clients: clients as ClientOps })
     this.context = this.#createContext()
   }
 
@@ -101,7 +106,8 @@ export class Run {
     const heard = (userId: string) => {
       for (const listener of this.#heard) void this.#guarded(() => listener(userId))
     }
-    module.audience = { joined, last, left, heard }
+    const connected = (client: ConnectedClient) => void this.#clients?.receive(client)
+    module.audience = { joined, last, left, heard, connected }
     for (const client of module.subscribers) {
       hub.sendSnapshots(client, module)
       joined()
@@ -127,6 +133,7 @@ export class Run {
     const members = {
       ...this.#group(''),
       ...capabilities,
+      ...(this.#clients && { clients: this.#clients.capability }),
       id: module.id,
       settings,
       log,
@@ -151,7 +158,7 @@ export class Run {
       serve: (name: string, handler: Route['handler']) => {
         const route = module.routes.get(name)
         if (!route) throw new Error(`The contract of ${module.id} has no route "${name}".`)
-        if (!this.#isOver) route.handler = handler
+        if (!this.#isOver && handler) route.handler = (request) => answer(route, request, handler, this.#parts.development)
       },
       diagnose: (check: () => readonly Finding[]) => void this.#diagnoses.push(check),
       error: this.#error.bind(this),
@@ -252,7 +259,7 @@ export class Run {
     hub.publishError(module, isDeclared ? { code, message: message ?? '' } : { code: 'INTERNAL', message: coreErrors.INTERNAL })
   }
 
-  #error(code: string, message?: string, extra: { details?: unknown; retryAfter?: number } = {}): CodedError {
+  #error(code: string, message?: string, extra: { details?: unknown; retryAfter?: number; status?: number } = {}): CodedError {
     const { id, contract } = this.#parts.module
     const declared = { ...coreErrors, ...contract.errors }
     if (!Object.hasOwn(declared, code)) throw new Error(`The contract of ${id} has no error code "${code}".`)

@@ -160,9 +160,11 @@ export async function createTestContext<const C extends Contract>(
     async request(name, request = {}) {
       const handler = module.routes.get(name)?.handler
       if (!handler) throw new Error(`Nothing serves "${name}".`)
-      const { userId, roles } = someone
+      const { userId, roles, claims, localAddress: address } = someone
       const path = name.replace(/^\S+ /, '')
-      return handler({ path, query: {}, caller: { userId, roles }, signal: run.context.signal, ...request })
+      const caller = { userId, roles, claims }
+      const { signal } = run.context
+      return handler({ path, params: {}, query: {}, body: undefined, caller, address, signal, ...request })
     },
     diagnose: () => run.diagnose(5000),
     async stop() {

@@ -9,6 +9,7 @@ import { io, type Socket } from 'socket.io-client'
 import type { Options } from '../composition.ts'
 import { Config } from '../config/config.ts'
 import { Host } from '../host.ts'
+import { askDaemon } from '../http/control.ts'
 import { asksFor } from '../lifecycle/grants.ts'
 import { createLog } from '../log.ts'
 import type { Contract } from '../plugin/contract.ts'
@@ -49,10 +50,16 @@ export async function startTestHost(options: TestHostOptions & Partial<Pick<Opti
 
   // The module of the host cannot be switched off.
   const builtins = (await readdir(builtinDir)).filter((id) => id !== 'host')
-  const { runIn, settings = {} } = options
+  const { runIn, settings = {}, auth = {}, namespaces = {} } = options
   const entry = (id: string, said: { enabled: boolean; grants?: string[] }): [string, object] => [
     id,
-    { ...said, ...(settings[id] && { settings: settings[id] }), ...(runIn && said.enabled && { runIn }) },
+    {
+      ...said,
+      ...(settings[id] && { settings: settings[id] }),
+      ...(auth[id] && { auth: auth[id] }),
+      ...(namespaces[id] && { namespace: namespaces[id] }),
+      ...(runIn && said.enabled && { runIn }),
+    },
   ]
   const entries = builtins.map((id) => entry(id, { enabled: options.builtins?.includes(id) ?? false }))
   for (const source of options.plugins ?? []) {
@@ -118,6 +125,11 @@ export async function startTestHost(options: TestHostOptions & Partial<Pick<Opti
     initData,
     allow,
     reached,
+    async token(plugin, roles, { subject = 'alice', lifetimeS = 3600 } = {}) {
+      const { token, error } = await askDaemon(dataDir, { command: 'token', plugin, subject, roles, lifetimeS })
+      if (typeof token !== 'string') throw new Error(String(error))
+      return token
+    },
     status: () => host.status(),
     subscribers: (id) => host.subscriberCount(id),
     writeConfig,

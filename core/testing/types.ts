@@ -10,6 +10,10 @@ export interface TestHostOptions {
   readonly runIn?: 'host' | 'process'
   /** `settings` in plugins.json, by plugin id. */
   readonly settings?: Readonly<Record<string, object>>
+  /** `auth` in plugins.json, by plugin id. */
+  readonly auth?: Readonly<Record<string, object>>
+  /** Mount points in plugins.json, by plugin id. */
+  readonly namespaces?: Readonly<Record<string, string>>
   /** Content of host.json; the port is a free one. */
   readonly host?: object
   /** Deadlines of plugins and the first pause before one that failed is tried again, in milliseconds, where the usual are too long. */
@@ -73,6 +77,12 @@ export interface TestHost {
   readonly log: readonly string[]
   /** Connects a user who has this role, with init data that is really signed. Each call is another user unless `id` says who. */
   client(role?: string, id?: number): Promise<TestClient>
+  /** A token of Patchbay's own for a plugin whose policy is `jwt`; by default of `alice`, for an hour. */
+  token(
+    plugin: string,
+    roles: readonly string[],
+    more?: { readonly subject?: string; readonly lifetimeS?: number },
+  ): Promise<string>
   /** Init data as Telegram would sign it for the test's bot. */
   initData(id: number, fields?: Readonly<Record<string, string>>): string
   /** Puts a user on the access list without connecting. */

@@ -3,7 +3,7 @@ import type { Log } from '../plugin/context.ts'
 import type { Contract, HandlerCode } from '../plugin/contract.ts'
 import type { Client } from './client.ts'
 import { CommandError, type CoreCode, coreErrors } from './errors.ts'
-import type { Command } from './module.ts'
+import type { Command, Module } from './module.ts'
 import type { Ack } from './parse.ts'
 
 /** What goes to a client for a failed command: in the ack, and on the `error` channel. What is undefined is not in the JSON. */
@@ -13,9 +13,13 @@ interface Failure {
   readonly id: string
   readonly details?: unknown
   readonly retryAfter?: number | undefined
+  /** Of the answer to an HTTP request. */
+  readonly status?: number | undefined
 }
 
 const handlerCodes: ReadonlySet<string> = new Set<HandlerCode>([
+  'AUTH_REQUIRED',
+  'AUTH_INVALID',
   'MODULE_UNAVAILABLE',
   'INVALID_PAYLOAD',
   'FORBIDDEN',
@@ -47,6 +51,13 @@ export function acknowledgeFailure(
   const { code, message, id, details, retryAfter } = failure
   ack?.({ success: false, code, error: message, id, retryAfter })
   client.socket.emit('error', { module: command?.module?.id ?? 'host', code, message, event, id, details, retryAfter })
+  if (command?.module) tellRefusal(client, command.module, { code, message, retryAfter })
+}
+
+/** The contract's own event for such a refusal, where it has one. */
+export function tellRefusal({ socket }: Client, { contract }: Module, { code, message, retryAfter }: Omit<Failure, 'id'>): void {
+  const { refusals = {} } = contract
+  if (Object.hasOwn(refusals, code)) socket.emit(refusals[code] as string, { message, code, retryAfter })
 }
 
 /** What a client may be told of something thrown: a declared code with its sentence, else INTERNAL, and the log knows more. */
@@ -64,7 +75,7 @@ export function failureOf(error: unknown, contract: Contract | undefined, log: L
 
 /** Only the core's own errors, and a handler's with a code that it may use, speak for themselves. */
 function speak(error: unknown, contract: Contract | undefined): Omit<Failure, 'id'> | undefined {
-  const { code, message, details, retryAfter } = Object(error) as Record<string, unknown>
+  const { code, message, details, retryAfter, status } = Object(error) as Record<string, unknown>
   if (typeof code !== 'string') return undefined
   const declared = contract?.errors && Object.hasOwn(contract.errors, code) ? contract.errors[code] : undefined
   if (declared === undefined && !(error instanceof CommandError || handlerCodes.has(code))) return undefined
@@ -73,5 +84,6 @@ function speak(error: unknown, contract: Contract | undefined): Omit<Failure, 'i
     message: typeof message === 'string' && message ? message : (declared ?? coreErrors[code as CoreCode]),
     details: details && JSON.parse(JSON.stringify(details)),
     retryAfter: typeof retryAfter === 'number' ? retryAfter : undefined,
+    status: typeof status === 'number' && status >= 400 && status < 600 ? status : undefined,
   }
 }

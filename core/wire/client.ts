@@ -7,7 +7,8 @@ import type { Module } from './module.ts'
 /** One connected socket, and what the host remembers of it. */
 export class Client {
   readonly socket: Socket
-  readonly session: Session
+  /** Who it is; another one once it has authenticated, or logged out. */
+  session: Session
   readonly caller: Caller
   readonly address: string
   roles: readonly string[]
@@ -17,6 +18,14 @@ export class Client {
   isWaiting = false
   /** Its backlog is being looked at. */
   isWatched = false
+  /** Plugins that were told of it, by id. */
+  readonly met = new Set<string>()
+  /** What is wrong with the credentials that it came with, if it was let in without. */
+  refusal: string | undefined
+  /** Questions to it that it has not answered. */
+  asked = 0
+  /** Ends the watch over how long its session lasts. */
+  unwatch: () => void = () => {}
 
   constructor(socket: Socket, session: Session, roles: readonly string[], address: string) {
     this.socket = socket
@@ -26,15 +35,25 @@ export class Client {
     const client = this
     this.caller = {
       clientId: socket.id,
-      userId: session.userId,
-      sessionId: session.id,
+      get userId() {
+        return client.session.userId
+      },
+      get sessionId() {
+        return client.session.id
+      },
       get roles() {
         return client.roles
       },
-      claims: session.claims,
+      get claims() {
+        return client.session.claims
+      },
       namespace: socket.nsp.name,
       localAddress: socket.request.socket.localAddress ?? '',
     }
+  }
+
+  get isAnonymous(): boolean {
+    return this.session.isAnonymous === true
   }
 
   /** The room of all sockets of a user. */

@@ -5,8 +5,10 @@ import { Refusal } from '../auth/identity.ts'
 import type { Guard } from '../http/guard.ts'
 import type { Log } from '../plugin/context.ts'
 import { cut } from './deliver.ts'
+import type { CommandError } from './errors.ts'
 import type { Mount } from './hub.ts'
 import type { Admission } from './policy.ts'
+import { RateLimits } from './rate.ts'
 
 type Connection = Socket['conn']
 
@@ -39,6 +41,7 @@ export class Door {
   readonly #log: Log
   readonly #visitors = new Map<string, Visitor>()
   readonly #admitted = new WeakMap<Socket, Admission>()
+  readonly #paces = new RateLimits()
   #connections = 0
   /** Told of every refusal, for the audit. */
   onRefusal: (refusal: Refusal, address: string) => void = () => {}
@@ -72,7 +75,12 @@ export class Door {
   }
 
   /** Socket.IO's middleware: who is this, and may he come in? */
-  admit(socket: Socket, mount: Mount | undefined, socketsOf: (userId: string) => number, next: (error?: Error) => void): void {
+  async admit(
+    socket: Socket,
+    mount: Mount | undefined,
+    socketsOf: (userId: string) => number,
+    next: (error?: Error) => void,
+  ): Promise<void> {
     const address = this.addressOf(socket)
     const checkRoom = (userId: string): void => {
       if (socketsOf(userId) >= this.#limits().socketsPerUser)
@@ -80,8 +88,18 @@ export class Door {
     }
     try {
       if (!mount) throw new Refusal('AUTH_REQUIRED', 'Nothing is served on this namespace.')
-      this.#admitted.set(socket, mount.policy.admit({ auth: socket.handshake.auth, address, checkRoom }))
-      this.#visitor(address).pending.delete(socket.conn)
+      this.#checkPace(mount, address)
+      const { auth } = socket.handshake
+      const { anonymous, policy } = mount
+      const admitted = policy.admit({ auth, address, request: socket.request, anonymous, checkRoom })
+      // Nobody waits for what is known at once.
+      const admission = admitted instanceof Promise ? await admitted : admitted
+      if (admission.refusal) {
+        if (this.#countFailure(address)) throw admission.refusal
+        this.onRefusal(admission.refusal, address)
+      }
+      this.#admitted.set(socket, admission)
+      if (!admission.session.isAnonymous) this.settle(socket)
       next()
     } catch (error) {
       if (!(error instanceof Refusal)) this.#log.error({ err: error }, 'the door failed')
@@ -91,6 +109,11 @@ export class Door {
       next(Object.assign(new Error(refusal.code), { data: tooMany ? { ...refusal.data, retryAfter: 60 } : refusal.data }))
       if (tooMany) setImmediate(() => socket.conn.close())
     }
+  }
+
+  /** Somebody has logged in on this connection: it makes no room for others any more. */
+  settle(socket: Socket): void {
+    this.#visitor(this.addressOf(socket)).pending.delete(socket.conn)
   }
 
   addressOf(socket: Socket): string {
@@ -110,6 +133,16 @@ export class Door {
     const [oldest] = pending
     if (oldest) cut(oldest)
     return isFull && !oldest
+  }
+
+  /** As many from one address within a minute as the contract lets in. */
+  #checkPace({ pace }: Mount, address: string): void {
+    try {
+      if (pace) this.#paces.take(addressKey(address), pace)
+    } catch (error) {
+      const { retryAfter = 60 } = error as CommandError
+      throw new Refusal('ACCESS_DENIED', 'Too many connections from your address within a minute.', { retryAfter })
+    }
   }
 
   /** True if the address has failed too often within a minute. */

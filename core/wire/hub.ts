@@ -1,6 +1,8 @@
 import type { Namespace, Server } from 'socket.io'
 import type { Access } from '../auth/access.ts'
+import type { ConnectedClient } from '../plugin/capabilities.ts'
 import type { Target } from '../plugin/context.ts'
+import type { Rate } from '../plugin/contract.ts'
 import { maySubscribe } from './authorize.ts'
 import { Client } from './client.ts'
 import { Deliverer } from './deliver.ts'
@@ -14,11 +16,16 @@ export interface Mount {
   readonly policy: Policy
   readonly modules: Set<Module>
   readonly commands: Map<string, Command>
+  /** Who cannot be known may enter. */
+  readonly anonymous: boolean
+  /** Connections of an address that are let in within a minute. */
+  readonly pace?: { readonly rate: Rate } | undefined
 }
 
 export interface HubOptions {
   readonly io: Server
-  readonly policies: ReadonlyMap<string, Policy>
+  /** By name; of some each plugin has one of its own. */
+  readonly policies: ReadonlyMap<string, (module: Module) => Policy>
   readonly coreCommands: ReadonlyMap<string, Command>
   readonly access: () => Access
   readonly maxBacklog: () => number
@@ -44,15 +51,17 @@ export class Hub {
   /** Mounts a module, or says why that cannot be: a policy or a name is in the way. Then nothing has changed. */
   add(module: Module): string | undefined {
     const policyName = module.contract.policy ?? 'patchbay'
-    const policy = this.#options.policies.get(policyName)
+    const policy = this.#options.policies.get(policyName)?.(module)
     const namesake = this.modules.get(module.id)
     if (namesake) return `another plugin with the id "${module.id}" is mounted on ${namesake.mount}`
     if (!policy) return `its auth policy "${policyName}" is not known to this host`
     for (const { namespace, commands, events } of module.groups.values()) {
       const mount = this.mounts.get(namespace)
       if (!mount) continue
-      if (mount.policy !== policy)
-        return `the namespace ${namespace} has the auth policy "${mount.policy.name}", not "${policyName}"; mount it elsewhere`
+      if (mount.policy !== policy) {
+        const not = mount.policy.name === policyName ? 'of another plugin' : `"${mount.policy.name}", not "${policyName}"`
+        return `the namespace ${namespace} has the auth policy ${not}; mount it elsewhere`
+      }
       for (const other of mount.modules) {
         const group = groupOn(other, namespace)
         const taken = [...commands.keys(), ...events.keys()].find((name) => group?.commands.has(name) || group?.events.has(name))
@@ -135,12 +144,12 @@ export class Hub {
     const { access, observers } = this.#options
     // A retained value is encoded in any case: what cannot be sent must not be kept.
     if (to === 'subscribers' && !retained && module.subscribers.size === 0) return
+    // Behind a gate of its own it is the plugin that says who may hear what.
+    const allowed = module.isGated && target ? undefined : (client: Client) => maySubscribe(access(), client, module)
     const { clients, held } =
       to === 'subscribers'
         ? this.deliverer.broadcast(namespace, module.room, delivery)
-        : this.deliverer.broadcast(namespace, target && roomOf(module, target), delivery, (client) =>
-            maySubscribe(access(), client, module),
-          )
+        : this.deliverer.broadcast(namespace, target && roomOf(module, target), delivery, allowed)
     observers.delivered(module.id, name, clients, held)
     if (retained) group.retained.set(name, payload)
   }
@@ -176,24 +185,72 @@ export class Hub {
     }
   }
 
-  #mount({ namespace, commands }: Group, module: Module, policy: Policy): void {
-    const mount: Mount = this.mounts.get(namespace) ?? { policy, modules: new Set(), commands: new Map() }
+  /** Tells a plugin that runs, and asks for it, who is connected; of all, or of one who has just come. */
+  introduce(module: Module, clients: Iterable<Client> = this.clients.values()): void {
+    if (!module.contract.capabilities?.clients) return
+    for (const client of clients) {
+      if (!module.audience || !groupOn(module, client.caller.namespace)) continue
+      module.audience.connected?.(describe(module, client))
+      client.met.add(module.id)
+    }
+  }
+
+  /** Closes those in a room of a namespace, on other hosts too. What they were sent before arrives first. */
+  disconnect(namespace: string, room: string): void {
+    this.#options.io.of(namespace).in(room).disconnectSockets()
+  }
+
+  #mount({ namespace, commands, anonymous }: Group, module: Module, policy: Policy): void {
+    const { connectionsPerMinute: max } = module.contract
+    const mount: Mount = this.mounts.get(namespace) ?? {
+      policy,
+      modules: new Set(),
+      commands: new Map(),
+      anonymous,
+      ...(max !== undefined && { pace: { rate: { max, windowMs: 60_000 } } }),
+    }
     this.mounts.set(namespace, mount)
     mount.modules.add(module)
     for (const [name, command] of commands) mount.commands.set(name, command)
     this.onNamespace(this.#options.io.of(namespace))
     // Where to connect is to subscribe, those who came before the module hear it too.
     if (!policy.subscriptions)
-      for (const client of this.clients.values()) if (client.caller.namespace === namespace) this.subscribe(client, module)
+      for (const client of this.clients.values())
+        if (client.caller.namespace === namespace && !client.isAnonymous) this.subscribe(client, module)
   }
 }
 
-function groupOn(module: Module, namespace: string): Group | undefined {
+export function groupOn(module: Module, namespace: string): Group | undefined {
   return [...module.groups.values()].find((group) => group.namespace === namespace)
 }
 
 /** The room of an `addressed` event. */
 export function roomOf(module: Module, target: Target): string {
   if ('client' in target) return target.client
-  return 'user' in target ? Client.userRoom(target.user) : `room:${module.id}:${target.room}`
+  return 'user' in target ? Client.userRoom(target.user) : `${roomPrefix(module)}${target.room}`
+}
+
+const roomPrefix = (module: Module) => `room:${module.id}:`
+
+/** A client as a plugin sees it. */
+export function describe(module: Module, client: Client): ConnectedClient {
+  const { socket, caller, address, session, roles, isAnonymous, refusal } = client
+  const [group = ''] = [...module.groups].find(([, { namespace }]) => namespace === caller.namespace) ?? []
+  const auth = { ...(socket.handshake.auth as Readonly<Record<string, unknown>>) }
+  delete auth.token
+  const prefix = roomPrefix(module)
+  return {
+    clientId: socket.id,
+    userId: session.userId,
+    isAnonymous,
+    roles,
+    claims: session.claims,
+    group,
+    address,
+    auth: module.handshake ? auth : {},
+    connectedAt: socket.handshake.issued,
+    rooms: [...socket.rooms].filter((room) => room.startsWith(prefix)).map((room) => room.slice(prefix.length)),
+    isKnown: client.met.has(module.id),
+    ...(refusal !== undefined && { refusal }),
+  }
 }

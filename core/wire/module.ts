@@ -1,3 +1,4 @@
+import type { ConnectedClient } from '../plugin/capabilities.ts'
 import type { Call, RouteRequest, RouteResponse } from '../plugin/context.ts'
 import type {
   CommandDefinition,
@@ -10,7 +11,7 @@ import type {
 } from '../plugin/contract.ts'
 import type { PluginStatus } from '../plugin/host-control.ts'
 import type { Client } from './client.ts'
-import { type Check, schemaCheck } from './validate.ts'
+import { type Check, type Filling, fillingCheck, schemaCheck } from './validate.ts'
 
 export type State = PluginStatus['state']
 export type Handler = (payload: unknown, call: Call) => unknown
@@ -22,6 +23,9 @@ export interface Command {
   readonly module?: Module
   /** The weakest built-in role that may give it; undefined: whoever is connected. */
   readonly role?: ContractRole
+  /** Of a gated module: who may give it, by the roles of a token, and whether nobody has to be known. */
+  readonly roles?: readonly string[]
+  readonly anonymous?: true
   readonly rate: Rate
   readonly timeoutMs: number
   readonly inFlight: number
@@ -37,9 +41,12 @@ export interface Event {
 
 /** An HTTP route of the plugin. */
 export interface Route {
+  /** Method and path below the prefix, such as `PUT /api/lamps/:id`. */
   readonly name: string
   readonly definition: RouteDefinition
   readonly rate: Rate
+  /** Of what a request carries. */
+  readonly checks: { readonly [K in 'params' | 'query']?: Filling } & { readonly body: Check; readonly result?: Check }
   handler?: ((request: RouteRequest) => RouteResponse | Promise<RouteResponse>) | undefined
 }
 
@@ -50,6 +57,8 @@ export interface Group {
   readonly events: ReadonlyMap<string, Event>
   /** Last values of retained events. */
   readonly retained: Map<string, unknown>
+  /** Who cannot be known may enter. */
+  readonly anonymous: boolean
 }
 
 /** Told by the wire, while the plugin runs. */
@@ -57,6 +66,8 @@ export interface Audience {
   joined(): void
   last(): void
   left(clientId: string): void
+  /** A client is there, of which the plugin was not told before or by another run. */
+  connected?(client: ConnectedClient): void
   /** The roles of a client became others. */
   reviewed?(client: Client): void
   /** Something came in from a client of this user. */
@@ -72,8 +83,14 @@ export class Module {
   readonly mount: string
   /** By relative name; `''` is the mount itself. */
   readonly groups: ReadonlyMap<string, Group>
+  /** Its namespaces have a policy of their own, to which the access list means nothing. */
+  readonly isGated: boolean
   /** By method and path below the plugin's prefix, such as `GET /html`. */
   readonly routes: ReadonlyMap<string, Route>
+  /** Where they begin, such as `/metrics`; empty on `/`. */
+  readonly prefix: string
+  /** Of what a client sends in its handshake beside the token. */
+  readonly handshake: Check | undefined
   readonly subscribers = new Set<Client>()
   /** What makes the value of a retained event when somebody subscribes. */
   readonly providers = new Map<string, () => unknown>()
@@ -87,8 +104,11 @@ export class Module {
     this.id = contract.id
     this.contract = contract
     this.mount = mount
+    this.isGated = (contract.policy ?? 'patchbay') !== 'patchbay'
+    this.prefix = this.isGated ? mount.replace(/^\/$/, '') : `/${contract.id}`
+    this.handshake = contract.handshake && schemaCheck(contract.handshake)
     const routes = Object.entries(contract.routes ?? {})
-    this.routes = new Map(routes.map(([name, definition]) => [name, { name, definition, rate: defaults.rate }]))
+    this.routes = new Map(routes.map(([name, definition]) => [name, createRoute(name, definition)]))
     const below = Object.entries(contract.namespaces ?? {}).map(
       ([relative, group]) => [relative, this.#group(`${mount === '/' ? '' : mount}/${relative}`, group)] as const,
     )
@@ -102,6 +122,8 @@ export class Module {
 
   /** Compiles every schema. Throws for one that is none. */
   compile(): void {
+    this.handshake?.(null)
+    for (const { checks } of this.routes.values()) for (const check of Object.values(checks)) check?.({})
     for (const { commands, events } of this.groups.values())
       for (const { check, checkResult } of [...commands.values(), ...events.values()] as Partial<Command>[]) {
         check?.(null)
@@ -126,7 +148,7 @@ export class Module {
     this.forget()
   }
 
-  #group(namespace: string, { commands = {}, events = {} }: ContractGroup): Group {
+  #group(namespace: string, { commands = {}, events = {}, anonymous }: ContractGroup): Group {
     return {
       namespace,
       commands: new Map(Object.entries(commands).map(([name, definition]) => [name, this.#command(name, definition)])),
@@ -134,6 +156,7 @@ export class Module {
         Object.entries(events).map(([name, definition]) => [name, { definition, check: schemaCheck(definition.payload) }]),
       ),
       retained: new Map(),
+      anonymous: anonymous === true && this.isGated,
     }
   }
 
@@ -148,4 +171,15 @@ export class Module {
       checkResult: result && schemaCheck(result),
     }
   }
+}
+
+function createRoute(name: string, definition: RouteDefinition): Route {
+  const { rate = defaults.rate, params, query, body, result } = definition
+  const checks = {
+    ...(params && { params: fillingCheck(params) }),
+    ...(query && { query: fillingCheck(query) }),
+    body: schemaCheck(body),
+    ...(result && { result: schemaCheck(result) }),
+  }
+  return { name, definition, rate, checks }
 }

@@ -13,7 +13,11 @@ export function validate({ name, check, module }: Command, payload: unknown): vo
   if (problem) throw refuse('INVALID_PAYLOAD', `${name}: ${problem}.`)
 }
 
+/** The same with the value as the schema has it: numbers and booleans made of texts, defaults filled in. */
+export type Filling = (value: object) => { readonly value: object; readonly problem?: string | undefined }
+
 let ajv: AjvInstance | undefined
+let coercing: AjvInstance | undefined
 let filling: AjvInstance | undefined
 
 /** Loads the schema compiler. It costs some 40 ms, so it waits for the first plugin to start. */
@@ -22,6 +26,7 @@ export async function loadValidator(): Promise<void> {
   const options = { strict: true, strictTypes: false, strictTuples: false, allowUnionTypes: true, validateFormats: false }
   ajv ??= new Ajv(options)
   filling ??= new Ajv({ ...options, useDefaults: true })
+  coercing ??= new Ajv({ ...options, useDefaults: true, coerceTypes: true })
 }
 
 /** A check that compiles its schema when it is first used. Without a schema only "nothing" fits: none, null or an empty object. */
@@ -32,6 +37,16 @@ export function schemaCheck(schema: JsonSchema | undefined): Check {
     validate ??= compile(schema)
     // What a client leaves out is null to a schema.
     return validate(value ?? null) ? undefined : sentence(validate.errors?.[0])
+  }
+}
+
+/** For what comes as texts, in a path or behind a `?`. */
+export function fillingCheck(schema: JsonSchema): Filling {
+  let validate: ValidateFunction | undefined
+  return (given) => {
+    validate ??= (coercing as AjvInstance).compile(schema)
+    const value = { ...given }
+    return { value, problem: validate(value) ? undefined : sentence(validate.errors?.[0]) }
   }
 }
 

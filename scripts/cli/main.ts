@@ -44,6 +44,7 @@ const usage = `Usage: patchbay <command>
   access remove <telegram id>      take somebody off the list
   config get|set|unset <key>       a setting of host.json or plugins.json, such as publicUrl or plugins.wifi.enabled
   token <plugin> [--remove]        make a token for a plugin's HTTP routes, such as metrics, for a program that cannot log in
+  token <plugin> --subject NAME [--role ROLE]... [--lifetime 30d]  a JSON Web Token, for a plugin that goes by such
   types [--output <file>]          TypeScript types of every command and event, for socket.io-client
   contract <module.js>             print the contract that a module exports, as contract.json wants it
   https [--name <name>] [--renew]  make a certificate for this machine's name on the local network

@@ -6,7 +6,7 @@ import { routeTokensFile } from '../../core/http/route-tokens.ts'
 import { idPattern } from '../../core/lifecycle/contract-check.ts'
 import type { MountedContract } from '../../core/plugin/host-control.ts'
 import { writeWhole } from '../../core/write-whole.ts'
-import { askIfRunning } from './ask.ts'
+import { ask, askIfRunning } from './ask.ts'
 import type { Installation } from './main.ts'
 
 /**
@@ -15,10 +15,19 @@ import type { Installation } from './main.ts'
  */
 export async function token(args: string[], installation: Installation): Promise<void> {
   const { root, commandName } = installation
-  const { values, positionals } = parseArgs({ args, allowPositionals: true, options: { remove: { type: 'boolean' } } })
+  const options = {
+    remove: { type: 'boolean' },
+    subject: { type: 'string' },
+    role: { type: 'string', multiple: true },
+    lifetime: { type: 'string', default: '30d' },
+  } as const
+  const { values, positionals } = parseArgs({ args, allowPositionals: true, options })
   const [plugin = '', ...others] = positionals
   if (!idPattern.test(plugin) || others.length > 0)
-    throw new Error(`Usage: ${commandName} token <plugin> [--remove], with the id of a plugin, such as metrics`)
+    throw new Error(
+      `Usage: ${commandName} token <plugin> [--remove | --subject NAME [--role ROLE]... [--lifetime 30d]], with the id of a plugin, such as metrics`,
+    )
+  if (values.subject !== undefined) return issue(plugin, { ...values, subject: values.subject }, installation)
   const { dataDir } = resolvePaths(process.env, root)
   const file = routeTokensFile(dataDir)
   const hashes = await read(file).catch((error: NodeJS.ErrnoException) => {
@@ -41,6 +50,21 @@ export async function token(args: string[], installation: Installation): Promise
   await write()
   process.stdout.write(`${made}\n`)
   process.stderr.write(`This token of ${plugin} is shown only now.${hadOne ? ' The one before it is void.' : ''}\n`)
+}
+
+/** A JSON Web Token by which a plugin knows somebody; the daemon has the key. It alone goes to the standard output. */
+async function issue(
+  plugin: string,
+  { subject, role = [], lifetime }: { subject: string; role?: string[]; lifetime: string },
+  installation: Installation,
+): Promise<void> {
+  const [, count = '', unit = ''] = /^(\d{1,9})([smhd])$/.exec(lifetime) ?? []
+  if (!count) throw new Error('A lifetime is a number and s, m, h or d, such as 30d.')
+  const lifetimeS = Number(count) * ({ s: 1, m: 60, h: 3600, d: 86_400 }[unit] ?? 0)
+  const { token, expiresAt } = await ask({ command: 'token', plugin, subject, roles: role, lifetimeS }, installation)
+  process.stdout.write(`${String(token)}\n`)
+  const what = role.length > 0 ? ` as ${role.join(', ')}` : ''
+  process.stderr.write(`It is for ${subject}${what}, until ${new Date(expiresAt as number).toISOString()}, and shown only now.\n`)
 }
 
 /** Throws for a plugin whose routes take none: a misspelt id, most likely. Without a daemon that cannot be told. */

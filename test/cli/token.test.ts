@@ -59,7 +59,7 @@ void t.test('beside a daemon, only a plugin whose routes take a token gets one',
 void t.test('what is no id of a plugin is refused and nothing is written', async (t) => {
   const { file, token } = await placeFor(t)
   for (const args of [[], [''], ['../metrics'], ['Metrics'], ['__proto__'], ['metrics', 'contract'], ['m'.repeat(33)]])
-    t.match(await token(...args), { code: 1, out: '', err: /^Usage: npx patchbay token <plugin> \[--remove\]/ }, args.join(' '))
+    t.match(await token(...args), { code: 1, out: '', err: /^Usage: npx patchbay token <plugin> \[--remove \|/ }, args.join(' '))
   t.match(await token('metrics', '--forever'), { code: 1, out: '', err: /Unknown option '--forever'/ })
   await t.rejects(stat(file), { code: 'ENOENT' })
 })

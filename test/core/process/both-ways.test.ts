@@ -111,7 +111,7 @@ const body = `
   })
   ctx.onSubscribe(() => ctx.publish('both:heard', 'a subscriber'))
   ctx.onDisconnect((id) => ctx.publish('both:kept', 'gone: ' + typeof id))
-  ctx.serve('GET /text', ({ path, query, caller }) => ({ status: 201, type: 'text/plain', body: JSON.stringify([path, query, caller]) }))
+  ctx.serve('GET /text', ({ path, query, caller }) => ({ status: 201, type: 'text/plain', body: JSON.stringify([path, query, caller.userId, caller.roles]) }))
   ctx.serve('GET /bytes', () => ({ type: 'application/octet-stream', body: new Uint8Array([0, 255, 10]) }))
   ctx.serve('GET /broken', () => { throw new Error('no page') })
   ctx.serve('GET /unready', () => undefined)

@@ -335,7 +335,7 @@ void t.test('addresses that have come and gone are forgotten, and those that fai
     let refused: Heard
     const request = { headers: {}, socket: { remoteAddress }, connection: { remoteAddress } }
     const socket = { request, handshake: {}, conn: { close() {} } }
-    door.admit(
+    void door.admit(
       socket as never,
       undefined,
       () => 0,

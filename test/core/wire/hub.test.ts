@@ -43,9 +43,10 @@ async function startWire(t: Test, openPolicy: Partial<Policy> = {}) {
   const server = createServer()
   const io = new Server(server)
   const door = new Door({ guard: new Guard(() => ({ hosts: [], origins: [], trustedProxies: [] })), limits: () => limits, log })
+  const patchbay = { ...open, name: 'patchbay', subscriptions: true }
   const policies = new Map([
-    ['open', open],
-    ['patchbay', { ...open, name: 'patchbay', subscriptions: true }],
+    ['open', () => open],
+    ['patchbay', () => patchbay],
   ])
   const observers = new Observers(log)
   const hub: Hub = new Hub({
@@ -82,7 +83,7 @@ async function startWire(t: Test, openPolicy: Partial<Policy> = {}) {
 const lab: Contract = {
   id: 'lab',
   policy: 'open',
-  commands: { go: { role: 'viewer' } },
+  commands: { go: { roles: ['viewer'] } },
   events: { news: { payload: {}, retained: true } },
 }
 const publish = (hub: Hub, module: Module, name: string, payload: unknown) => {

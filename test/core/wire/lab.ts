@@ -3,6 +3,7 @@ import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 import { io, type Socket } from 'socket.io-client'
 import type { Test } from 'tap'
+import type { Clients } from '../../../core/plugin/capabilities.ts'
 import type { Call, CodedError, Context, RouteRequest, RouteResponse, Target } from '../../../core/plugin/context.ts'
 import type { CommandDefinition, Contract } from '../../../core/plugin/contract.ts'
 import { connected, startTestHost, type TestClient, type TestHost, type TestHostOptions } from '../../../core/testing/host.ts'
@@ -20,6 +21,7 @@ interface LooseGroup {
 export interface LooseContext
   extends LooseGroup,
     Pick<Context<Contract>, 'onSubscribe' | 'onDisconnect' | 'whileSubscribed' | 'own' | 'fail' | 'settings' | 'diagnose'> {
+  readonly clients: Clients
   serve(route: string, handler: (request: RouteRequest) => RouteResponse | Promise<RouteResponse>): void
   namespace(name: string): LooseGroup
   provide(event: string, value: () => unknown): void
