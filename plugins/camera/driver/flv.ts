@@ -8,6 +8,9 @@ const [SPS, AUD] = [7, 9]
 /** A time that is further off is no time of day. */
 const PLAUSIBLE_MS = 10_000
 
+/** Milliseconds after which the times of a stream begin anew. */
+const PERIOD = 2 ** 31
+
 const START = Buffer.from([0, 0, 0, 1])
 
 /**
@@ -18,6 +21,7 @@ const START = Buffer.from([0, 0, 0, 1])
 export function createFlvReader(onUnit: (unit: AccessUnit) => void): (piece: Uint8Array) => void {
   let rest: Buffer = Buffer.alloc(0)
   let skip = HEADER
+  const clock = createClock()
   let parameters: Buffer = Buffer.alloc(0)
 
   const onTag = (time: number, body: Buffer) => {
@@ -31,7 +35,7 @@ export function createFlvReader(onUnit: (unit: AccessUnit) => void): (piece: Uin
     const units = networkUnits(content)
     const lead = isKey && !units.some((unit) => typeOf(unit) === SPS) ? [parameters] : []
     const data = Buffer.concat([...lead, ...units.filter((unit) => typeOf(unit) !== AUD).flatMap((unit) => [START, unit])])
-    onUnit({ data, isKey, at: timeOfDay(time) })
+    onUnit({ data, isKey, at: clock(time) })
   }
 
   return (piece) => {
@@ -85,9 +89,18 @@ function parameterSets(record: Buffer): Buffer {
   return Buffer.concat(sets)
 }
 
-function timeOfDay(time: number, now = Date.now()): number {
-  const period = 2 ** 31
-  const behind = (((now - time) % period) + period) % period
-  const at = now - (behind > period / 2 ? behind - period : behind)
-  return Math.abs(now - at) < PLAUSIBLE_MS ? at : now
+/** What the times of a stream are by the clock of this machine; of a clock that is another, as if the picture that came soonest had come at once. */
+function createClock(): (time: number) => number {
+  let ahead: number | undefined
+  return (time) => {
+    const now = Date.now()
+    const behind = (((now - time) % PERIOD) + PERIOD) % PERIOD
+    const at = now - (behind > PERIOD / 2 ? behind - PERIOD : behind)
+    if (Math.abs(now - at) < PLAUSIBLE_MS) return at
+    const gap = now - time
+    const isOther = ahead === undefined || gap < ahead || gap - ahead > PLAUSIBLE_MS
+    // The two clocks drift apart.
+    ahead = isOther ? gap : (ahead as number) + (gap - (ahead as number)) / 1000
+    return Math.round(time + ahead)
+  }
 }
