@@ -39,4 +39,4 @@ export function within(height: number): Resolution[] {
 }
 
 /** No waiting for more than the first picture. */
-export const atOnce = ['-fflags', 'nobuffer', '-flags', 'low_delay', '-fpsprobesize', '0', '-analyzeduration', '0']
+export const atOnce = ['-flags', 'low_delay', '-fpsprobesize', '0', '-analyzeduration', '0']
