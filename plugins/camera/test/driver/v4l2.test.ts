@@ -1,5 +1,5 @@
 import { open } from 'node:fs/promises'
-import t, { type Test } from 'tap'
+import t from 'tap'
 import { choose, findDevices, hasConnectedSensor, holderOf, parseFormats } from '../../driver/v4l2.ts'
 
 // Of a Logitech C920, as ffmpeg's wiki shows it (https://trac.ffmpeg.org/wiki/Capture/Webcam), and in ffmpeg's form for sizes between bounds.
@@ -55,46 +55,51 @@ void t.test('a camera that has no size as large gives its largest, and H.264 of 
   t.end()
 })
 
-/** What Linux tells of these, in a directory. */
-function places(
-  t: { testdir(content: object): string },
-  nodes: Record<string, { name: string; dev: string; index: string; udev?: string }>,
-) {
-  const directory = t.testdir({
-    sys: Object.fromEntries(
-      Object.entries(nodes).map(([node, { name, dev, index }]) => [
-        node,
-        { name: `${name}\n`, dev: `${dev}\n`, index: `${index}\n` },
-      ]),
-    ),
-    udev: Object.fromEntries(Object.values(nodes).flatMap(({ dev, udev }) => (udev ? [[`c${dev}`, udev]] : []))),
-  })
-  return { sys: `${directory}/sys`, udev: `${directory}/udev` }
-}
+type Nodes = Record<string, { name: string; dev: string; index: string; udev?: string }>
+/** What Linux tells of these, as files. */
+const told = (nodes: Nodes) => ({
+  sys: Object.fromEntries(
+    Object.entries(nodes).map(([node, { name, dev, index }]) => [
+      node,
+      { name: `${name}\n`, dev: `${dev}\n`, index: `${index}\n` },
+    ]),
+  ),
+  udev: Object.fromEntries(Object.values(nodes).flatMap(({ dev, udev }) => (udev ? [[`c${dev}`, udev]] : []))),
+})
+const within = (directory: string) => ({ sys: `${directory}/sys`, udev: `${directory}/udev` })
 
 void t.test('only what gives pictures is a camera, under the name it keeps at every socket', async (t) => {
   const found = await findDevices(
-    places(t, {
-      video10: {
-        name: 'Other webcam',
-        dev: '81:10',
-        index: '0',
-        udev: 'S:v4l/by-path/pci-0000:00:14.0-usb-0:2:1.0-video-index0\nE:ID_V4L_CAPABILITIES=:capture:\n',
-      },
-      video2: {
-        name: 'HD Pro Webcam C920',
-        dev: '81:2',
-        index: '0',
-        udev:
-          'S:v4l/by-path/pci-0000:00:14.0-usb-0:1:1.0-video-index0\nS:v4l/by-id/usb-046d_HD_Pro_Webcam_C920_5A3F-video-index0\n' +
-          'E:ID_V4L_CAPABILITIES=:capture:\n',
-      },
-      video3: { name: 'HD Pro Webcam C920', dev: '81:3', index: '1', udev: 'E:ID_V4L_CAPABILITIES=:\n' },
-      video4: { name: 'Capture card out', dev: '81:4', index: '0', udev: 'E:ID_V4L_CAPABILITIES=:video_output:\n' },
-      video11: { name: 'bcm2835-codec-encode', dev: '81:11', index: '0', udev: 'E:ID_V4L_CAPABILITIES=:capture:video_output:\n' },
-      video20: { name: 'rp1-cfe-csi2_ch0', dev: '81:20', index: '0', udev: 'E:ID_V4L_CAPABILITIES=:capture:\n' },
-      'v4l-subdev0': { name: 'imx708', dev: '81:30', index: '0' },
-    }),
+    within(
+      t.testdir(
+        told({
+          video10: {
+            name: 'Other webcam',
+            dev: '81:10',
+            index: '0',
+            udev: 'S:v4l/by-path/pci-0000:00:14.0-usb-0:2:1.0-video-index0\nE:ID_V4L_CAPABILITIES=:capture:\n',
+          },
+          video2: {
+            name: 'HD Pro Webcam C920',
+            dev: '81:2',
+            index: '0',
+            udev:
+              'S:v4l/by-path/pci-0000:00:14.0-usb-0:1:1.0-video-index0\nS:v4l/by-id/usb-046d_HD_Pro_Webcam_C920_5A3F-video-index0\n' +
+              'E:ID_V4L_CAPABILITIES=:capture:\n',
+          },
+          video3: { name: 'HD Pro Webcam C920', dev: '81:3', index: '1', udev: 'E:ID_V4L_CAPABILITIES=:\n' },
+          video4: { name: 'Capture card out', dev: '81:4', index: '0', udev: 'E:ID_V4L_CAPABILITIES=:video_output:\n' },
+          video11: {
+            name: 'bcm2835-codec-encode',
+            dev: '81:11',
+            index: '0',
+            udev: 'E:ID_V4L_CAPABILITIES=:capture:video_output:\n',
+          },
+          video20: { name: 'rp1-cfe-csi2_ch0', dev: '81:20', index: '0', udev: 'E:ID_V4L_CAPABILITIES=:capture:\n' },
+          'v4l-subdev0': { name: 'imx708', dev: '81:30', index: '0' },
+        }),
+      ),
+    ),
   )
   t.same(found, [
     { path: '/dev/video2', id: 'usb-046d_HD_Pro_Webcam_C920_5A3F-video-index0', name: 'HD Pro Webcam C920' },
@@ -104,7 +109,11 @@ void t.test('only what gives pictures is a camera, under the name it keeps at ev
 
 void t.test('without udev the first node of a camera is it; without cameras there is none', async (t) => {
   const found = await findDevices(
-    places(t, { video0: { name: 'Webcam', dev: '81:0', index: '0' }, video1: { name: 'Webcam', dev: '81:1', index: '1' } }),
+    within(
+      t.testdir(
+        told({ video0: { name: 'Webcam', dev: '81:0', index: '0' }, video1: { name: 'Webcam', dev: '81:1', index: '1' } }),
+      ),
+    ),
   )
   t.same(found, [{ path: '/dev/video0', id: 'video0', name: 'Webcam' }])
   t.same(await findDevices({ sys: '/nowhere' }), [])
@@ -112,7 +121,7 @@ void t.test('without udev the first node of a camera is it; without cameras ther
 
 void t.test('a Raspberry Pi’s connector shows that a camera is at it', async (t) => {
   const nodes = { video0: { name: 'rp1-cfe-csi2_ch0', dev: '81:0', index: '0' } }
-  t.equal(await hasConnectedSensor(places(t, nodes).sys), true)
+  t.equal(await hasConnectedSensor(within(t.testdir(told(nodes))).sys), true)
   t.equal(await hasConnectedSensor('/nowhere'), false)
 })
 
