@@ -21,8 +21,8 @@ export interface Cameras {
   close(): void
 }
 
-/** Throws with a sentence if the settings hold an address that is none. */
-export function createCameras(exec: Exec, settings: LensSettings, devices = '/dev'): Cameras {
+/** Throws with a sentence if the settings hold an address that is none. `inUse`: the device that is open, which is not opened once more. */
+export function createCameras(exec: Exec, settings: LensSettings, inUse: () => string | undefined): Cameras {
   const others = [
     ...settings.network.map((camera) => networkCamera(exec, camera)),
     ...(settings.simulated ? [simulatedCamera()] : []),
@@ -39,8 +39,13 @@ export function createCameras(exec: Exec, settings: LensSettings, devices = '/de
     const next: Camera[] = []
     for (const device of found) {
       const key = `${device.path} ${device.id}`
-      const known = described.get(key)
-      const { camera, isKnown } = known ? { camera: known, isKnown: true } : await describeDevice(exec, device)
+      const open = inUse() === device.path ? local.find((camera) => camera.device === device.path) : undefined
+      const known = described.get(key) ?? open
+      if (known) {
+        next.push(known)
+        continue
+      }
+      const { camera, isKnown } = await describeDevice(exec, device)
       // It may have been asked before udev had opened it to this user.
       if (isKnown) described.set(key, camera)
       next.push(camera)
@@ -62,7 +67,7 @@ export function createCameras(exec: Exec, settings: LensSettings, devices = '/de
   }
   let watcher: FSWatcher | undefined
   try {
-    watcher = watch(devices, { persistent: false }, (_type, entry) => {
+    watcher = watch('/dev', { persistent: false }, (_type, entry) => {
       if (entry === null || /^(video\d+|v4l)$/.test(entry)) lookSoon()
     })
     watcher.on('error', () => undefined) // then they are found at the next start

@@ -22,10 +22,18 @@ const STATUS_MS = 2000
  * is none.
  */
 export function createLens(exec: Exec, settings: LensSettings): Lens {
-  const cameras = createCameras(exec, settings)
-  const directory = mkdtemp(join(tmpdir(), 'patchbay-camera-'))
-  /** One program at a time has the camera open. */
-  const turn = createTurns()
+  const cameras = createCameras(exec, settings, () => capture?.plan.camera.device)
+  const nextTurn = createTurns()
+  /** One program at a time has a camera open, with a directory of its own: one that waits for long would be cleared away. */
+  const turn = async () => {
+    const release = await nextTurn()
+    const directory = await mkdtemp(join(tmpdir(), 'patchbay-camera-')).catch((error: unknown) => {
+      release()
+      throw notStarted(error)
+    })
+    const end = () => rm(directory, { recursive: true, force: true }).finally(release)
+    return { directory, end }
+  }
   const cameraListeners = new Set<(cameras: readonly CameraInfo[]) => void>()
   const statusListeners = new Set<(status: LensStatus) => void>()
   let target: Target = { frameRate: 30, bitrateKbps: 2000 }
@@ -87,14 +95,13 @@ export function createLens(exec: Exec, settings: LensSettings): Lens {
       return resolutions && { camera, encoder: await bestEncoder(), target, resolutions }
     },
     async start(plan) {
-      const release = await turn()
+      const { directory, end } = await turn()
       try {
         audience.begin(plan.resolutions)
-        const started = await startCapture(exec, await directory, plan, audience.unit)
-        void started.ended.finally(release)
-        return started
+        const started = await startCapture(exec, directory, plan, audience.unit)
+        return { ...started, ended: started.ended.finally(end) }
       } catch (error) {
-        release()
+        await end()
         throw error
       }
     },
@@ -168,15 +175,15 @@ export function createLens(exec: Exec, settings: LensSettings): Lens {
       await cameras.ready
       if (isWatched() || capture) return decode(exec, await unlessAborted(audience.keyFrame(resolution), signal), quality, signal)
       const camera = choose()
-      const release = await turn()
+      const { directory, end } = await turn()
       try {
         signal.throwIfAborted()
-        return await takeOne(exec, await directory, camera, { resolution: fitting(camera, resolution), quality, signal })
+        return await takeOne(exec, directory, camera, { resolution: fitting(camera, resolution), quality, signal })
       } catch (error) {
         signal.throwIfAborted()
         throw notStarted(error)
       } finally {
-        release()
+        await end()
       }
     },
     async close() {
@@ -187,7 +194,6 @@ export function createLens(exec: Exec, settings: LensSettings): Lens {
       await keeper.close()
       clearTimeout(linger)
       audience.interrupt(closed())
-      await rm(await directory, { recursive: true, force: true })
     },
   }
 }
