@@ -1,17 +1,20 @@
-// The camera's driver on a real V4L2 device, vivid's test pattern: found, streamed, pulled and put back while somebody watches, busy,
-// forbidden. One machine; the tests follow one another, each in the state that the one before has left.
+// The camera on a real V4L2 device, vivid's test pattern: its driver finds it, streams it, has it pulled and put back while somebody
+// watches, finds it busy and forbidden; then the plugin, as the installed service. One machine; the tests follow one another, each in the
+// state that the one before has left.
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { build } from 'esbuild'
 import t from 'tap'
+import { LabClient } from './client.ts'
 import { bootMachine } from './machine.ts'
+import { installPatchbay } from './patchbay.ts'
 
 t.setTimeout(900_000)
 const begun = performance.now()
 const elapsed = (what: string) => t.comment(`${what}: ${Math.round((performance.now() - begun) / 1000)} s`)
 
-const machine = await bootMachine(t, { hardware: true })
+const machine = await bootMachine(t, { ports: [8080], hardware: true })
 elapsed('booted')
 const work = await mkdtemp(join(tmpdir(), 'patchbay-camera-lab-'))
 t.teardown(() => rm(work, { recursive: true }))
@@ -124,3 +127,30 @@ void t.test('killed while it streams, it leaves nothing behind', async () => {
   await sh('pkill -KILL -f /srv/camera.mjs; while pgrep -x ffmpeg; do sleep 0.2; done')
   elapsed('killed')
 })
+
+void t.test(
+  'the installed service has the camera: a snapshot is for whoever asked, and it is shown as it comes and goes',
+  async (t) => {
+    await installPatchbay(machine, { 1000: 'owner', 1001: 'owner' })
+    elapsed('installed')
+    const port = machine.ports.get(8080) as number
+    const [client, other] = [await LabClient.connect(t, port, 1000), await LabClient.connect(t, port, 1001)]
+    for (const one of [client, other]) t.match(await one.ask('module:subscribe', { module: 'camera' }), { success: true })
+    type Cameras = { name: string; kind: string }[]
+    t.match(await client.now<Cameras>('camera:cameras', ({ length }) => length === 1), [{ name: 'vivid', kind: 'v4l2' }])
+
+    const shot = client.next<{ base64: string; timestamp: number }>('camera:snapshot_result')
+    t.match(await client.ask('camera:snapshot'), { success: true })
+    const { base64 } = await shot
+    t.same([...Buffer.from(base64, 'base64').subarray(0, 3)], [0xff, 0xd8, 0xff])
+    t.notOk(other.heard.some(([event]) => event === 'camera:snapshot_result'))
+    elapsed('snapshot of the service')
+
+    await pull()
+    t.same(await client.now<Cameras>('camera:cameras', ({ length }) => length === 0), [])
+    t.match(await client.ask('camera:snapshot'), { success: false, code: 'CAMERA_NOT_FOUND' })
+    await putBack()
+    t.match(await client.now<Cameras>('camera:cameras', ({ length }) => length === 1), [{ name: 'vivid' }])
+    await sh('! pgrep -x ffmpeg')
+  },
+)
