@@ -99,7 +99,11 @@ export function createLens(exec: Exec, settings: LensSettings): Lens {
       try {
         audience.begin(plan.resolutions)
         const started = await startCapture(exec, directory, plan, audience.unit)
-        return { ...started, ended: started.ended.finally(end) }
+        const ended = started.ended.then(async (failure) => {
+          await end()
+          return failure
+        })
+        return { ...started, ended }
       } catch (error) {
         await end()
         throw error
