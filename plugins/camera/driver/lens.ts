@@ -198,6 +198,9 @@ export function createLens(exec: Exec, settings: LensSettings): Lens {
       await keeper.close()
       clearTimeout(linger)
       audience.interrupt(closed())
+      // Also of a snapshot, and of the directory.
+      const release = await nextTurn()
+      release()
     },
   }
 }
