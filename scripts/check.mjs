@@ -1,6 +1,7 @@
 // Checks everything that needs no running code: format, lint, types, unused code, budgets, and what every plugin must have.
 import { spawn } from 'node:child_process'
 import { join } from 'node:path'
+import { appSizeProblems } from './checks/app-size.mjs'
 import { budgets, table } from './checks/budgets.mjs'
 import { pluginProblems } from './checks/plugins.mjs'
 import { releaseProblems } from './checks/released.mjs'
@@ -33,6 +34,7 @@ const steps = [
   ['unused files, exports and dependencies (knip)', tool('knip', '--no-progress')],
   ['every plugin has a README, a contract and tests', pluginProblems()],
   ['nothing breaks clients of the last release', releaseProblems()],
+  ['the app loads quickly', appSizeProblems()],
   ['budgets', budget.problems.join('\n')],
 ]
 

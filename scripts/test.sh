@@ -7,7 +7,7 @@ cd "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/.."
 
 # Debian packages that the tests use.
 debian_packages=(dbus dbus-daemon xdg-dbus-proxy python3-dbusmock procps qemu-system-x86 debootstrap e2fsprogs
-  ffmpeg pipewire pipewire-bin pipewire-pulse wireplumber pulseaudio pulseaudio-utils)
+  chromium pipewire pipewire-bin pipewire-pulse wireplumber pulseaudio pulseaudio-utils)
 
 # run-tests.mjs runs what fails beside others once more by itself, and says so.
 export PATCHBAY_TEST_AGAIN=1
@@ -93,6 +93,7 @@ if [ -x "$node24_directory/node" ]; then
   tests 'what every plugin must hold, on Node.js 24' "$node24_directory/node" scripts/run-tests.mjs --disable-coverage plugins/*/test/conformance.test.ts
   tests 'the package and the kit on Node.js 24' "$node24_directory/node" scripts/run-tests.mjs --disable-coverage test/scripts/*.test.ts
 fi
+tests 'the app in a browser' npm run --silent test:e2e
 tests 'a hostile plugin' npm run --silent test:hostile
 stage 'lab machine (its image is built once)' test/lab/build.sh && tests 'tests in the lab machine' npm run --silent test:lab
-# Further stages (end to end) go here, each as a `stage` or, if it counts tests, as `tests`.
+# Further stages go here, each as a `stage` or, if it counts tests, as `tests`.

@@ -11,13 +11,13 @@ import { messages } from './messages.mjs'
 const app = join(root, 'plugins/panel/app')
 const kept = 16
 
-/** `{ files, inputs }`: the files by path inside the app, and every library's file that has a part in them. */
+/** `{ files, inputs, first }`: the files by path inside the app, every library's file that has a part in them, and what every page loads. */
 export async function buildPanel() {
   const key = await digest()
   const file = join(cache, `panel-${key}.json`)
   if (await exists(file)) {
-    const { files, inputs } = JSON.parse(await readFile(file, 'utf8'))
-    return { files: files.map(([path, body]) => [path, Buffer.from(body, 'base64')]), inputs }
+    const { files, ...others } = JSON.parse(await readFile(file, 'utf8'))
+    return { files: files.map(([path, body]) => [path, Buffer.from(body, 'base64')]), ...others }
   }
   const built = await bundle()
   await keep(file, built)
@@ -51,7 +51,16 @@ async function bundle() {
     for (const id of Object.keys(chunk.modules ?? {}))
       if (id.includes('/node_modules/')) inputs.add(id.split('?')[0].replace(/^.*?\/node_modules\//, 'node_modules/'))
   }
-  return { files, inputs: [...inputs].sort() }
+  return { files, inputs: [...inputs].sort(), first: firstLoad(output) }
+}
+
+/** The page, its style and script, what that imports, and the texts of the largest language. */
+function firstLoad(output) {
+  const entry = output.find((chunk) => chunk.isEntry)
+  const styles = [...(entry.viteMetadata?.importedCss ?? [])]
+  const texts = output.filter(({ facadeModuleId }) => facadeModuleId?.startsWith('\0virtual:messages/'))
+  const largest = texts.sort((one, other) => other.code.length - one.code.length)[0]
+  return ['index.html', entry.fileName, ...entry.imports, ...styles, largest.fileName]
 }
 
 async function compressed(name, body) {
@@ -81,9 +90,9 @@ async function digest() {
   return hash.digest('hex').slice(0, 24)
 }
 
-async function keep(file, { files, inputs }) {
+async function keep(file, { files, ...others }) {
   await mkdir(dirname(file), { recursive: true })
-  const text = JSON.stringify({ files: files.map(([path, body]) => [path, body.toString('base64')]), inputs })
+  const text = JSON.stringify({ files: files.map(([path, body]) => [path, body.toString('base64')]), ...others })
   await writeFile(`${file}.${process.pid}`, text)
   await rename(`${file}.${process.pid}`, file)
   const all = (await readdir(cache)).filter((name) => /^panel-\w+\.json$/.test(name))

@@ -1,4 +1,5 @@
-import { readFile } from 'node:fs/promises'
+import { existsSync } from 'node:fs'
+import { readdir, readFile } from 'node:fs/promises'
 import { request } from 'node:http'
 import { brotliDecompressSync, gunzipSync } from 'node:zlib'
 import t, { type Test } from 'tap'
@@ -111,11 +112,50 @@ void t.test('it tells what every module takes and says, and who asks', async (t)
 })
 
 void t.test('the texts of every language have the same keys and the same gaps to fill', async (t) => {
-  const read = async (language: string) =>
-    JSON.parse(await readFile(new URL(`../app/messages/${language}.json`, import.meta.url), 'utf8')) as Record<string, string>
-  const [english, german] = [await read('en'), await read('de')]
-  const codes = (key: string) => !key.startsWith('code.')
-  t.strictSame(Object.keys(german).filter(codes).sort(), Object.keys(english).sort())
+  const plugins = new URL('../../', import.meta.url).pathname
+  const folders = (await readdir(plugins)).map((id) => (id === 'panel' ? 'panel/app' : `${id}/panel`))
+  const read = async (folder: string, language: string) =>
+    JSON.parse(await readFile(`${plugins}${folder}/messages/${language}.json`, 'utf8')) as Record<string, string>
   const gaps = (text = '') => [...text.matchAll(/\{\w+\}/g)].map(([gap]) => gap).sort()
-  for (const [key, text] of Object.entries(english)) t.strictSame(gaps(german[key]), gaps(text), key)
+  const languages = (await readdir(`${plugins}panel/app/messages`)).map((file) => file.replace('.json', ''))
+  t.ok(languages.includes('en') && languages.length > 1)
+  for (const folder of folders.filter((folder) => existsSync(`${plugins}${folder}/messages`)))
+    for (const language of languages) {
+      const [english, other] = [await read(folder, 'en'), await read(folder, language)]
+      // What the machine says is translated by its code where a language has it; English has it from the machine.
+      const keys = (texts: object) =>
+        Object.keys(texts)
+          .filter((key) => !key.startsWith('code.'))
+          .sort()
+      t.strictSame(keys(other), keys(english), `${folder} ${language}`)
+      for (const [key, text] of Object.entries(english))
+        t.strictSame(gaps(other[key]), gaps(text), `${folder} ${language} ${key}`)
+    }
+})
+
+void t.test('every text that a panel shows is there, and every text that is there is shown', async (t) => {
+  const plugins = new URL('../../', import.meta.url).pathname
+  const english = JSON.parse(await readFile(`${plugins}panel/app/messages/en.json`, 'utf8')) as object
+  const known = new Set(Object.keys(english))
+  const used = new Set<string>()
+  const sources: string[] = []
+  for (const id of await readdir(plugins)) {
+    const folder = id === 'panel' ? 'panel/app/src' : `${id}/panel`
+    if (!existsSync(plugins + folder)) continue
+    if (id !== 'panel')
+      for (const key of Object.keys(JSON.parse(await readFile(`${plugins}${folder}/messages/en.json`, 'utf8')) as object))
+        known.add(`${id}.${key}`)
+    for (const file of await readdir(plugins + folder))
+      if (/\.tsx?$/.test(file)) sources.push(await readFile(`${plugins}${folder}/${file}`, 'utf8'))
+  }
+  const all = sources.join('\n')
+  for (const [, key = ''] of all.matchAll(/\bt\('([^']+)'/g)) {
+    t.ok(known.has(key), `${key} has a text`)
+    used.add(key)
+  }
+  // Keys that are put together, such as a state's: their beginning is in the code.
+  const beginnings = [...all.matchAll(/`([a-z]+\.(?:[\w]+\.)*)\$\{/g)].map(([, beginning = '']) => beginning)
+  const isMentioned = (key: string) =>
+    used.has(key) || all.includes(`'${key}'`) || beginnings.some((one) => key.startsWith(one)) || key.endsWith('.title')
+  for (const key of known) t.ok(isMentioned(key), `${key} is used`)
 })

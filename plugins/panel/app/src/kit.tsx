@@ -105,7 +105,8 @@ export function CommandButton(props: {
   const isBusy = module.isPending(command)
   const press = async () => {
     if (danger !== undefined && !(await ask({ title: label, text: danger, yes: label }))) return
-    done?.(await give(module, command, payload, said))
+    const answer = await give(module, command, payload, said)
+    done?.(answer)
   }
   return (
     <button

@@ -143,12 +143,17 @@ export class Modules {
     link.epoch.subscribe((epoch) => {
       if (epoch > 0) for (const module of this.all.value.values()) void module.subscribe()
     })
-    link.socket.onAny((event: string, value: unknown) => this.#byEvent.get(event)?.hear(event, value))
+    link.socket.onAny((event: string, value: unknown) => this.#ownerOf(event)?.hear(event, value))
     link.socket.on('panel:modules', (contracts: ModuleContract[]) => this.#describe(contracts))
     link.socket.on('host:plugins', (rows: PluginStatus[]) => {
       this.plugins.value = new Map(rows.map((row) => [row.id, row]))
       for (const row of rows) this.all.value.get(row.id)?.stand(row)
     })
+  }
+
+  /** Before the modules have been described, the two that are here from the start have their events by name. */
+  #ownerOf(event: string): Module | undefined {
+    return this.#byEvent.get(event) ?? (this.isKnown.peek() ? undefined : this.all.peek().get(event.split(':')[0] ?? ''))
   }
 
   #add(contract: ModuleContract): Module {

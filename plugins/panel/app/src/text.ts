@@ -5,15 +5,17 @@ type Texts = Readonly<Record<string, string>>
 
 const texts = signal<Texts>({})
 let spare: Texts = {}
-/** BCP 47, such as `de`. */
-const language = signal('en')
+/** BCP 47, such as `de-AT`: the person's own, of the language that is shown. */
+export const language = signal('en')
 
 /** Loads the best language of those that the person reads; English stands in for what a file lacks. */
 export async function chooseLanguage(wished: readonly string[]): Promise<void> {
-  const known = wished.map((one) => one.toLowerCase().split('-')[0] ?? '').find((one) => one in languages) ?? 'en'
+  const base = (tag: string) => tag.toLowerCase().split('-')[0] ?? ''
+  const locale = wished.find((one) => base(one) in languages) ?? 'en'
+  const known = base(locale)
   spare = (await languages['en']?.())?.default ?? {}
   texts.value = (await languages[known]?.())?.default ?? spare
-  language.value = known
+  language.value = locale
   document.documentElement.lang = known
 }
 
