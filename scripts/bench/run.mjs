@@ -3,7 +3,7 @@
  *
  *   npm run bench                     everything, in about ten minutes
  *   npm run bench -- --quick          the same with few, short rounds: does it work at all?
- *   npm run bench -- command fan-out  some of it: command, fan-out, system, metrics, startup, idle, process, attack
+ *   npm run bench -- command fan-out  some of it: command, fan-out, system, metrics, startup, idle, process, attack, camera
  *   npm run bench -- --long           idle for ten minutes instead of one
  *   npm run bench -- --json=FILE      leaves every figure in a file
  *   npm run bench -- --profile=DIR    leaves a CPU profile of the servers for each row that is measured under load
@@ -21,6 +21,7 @@ import { writeFile } from 'node:fs/promises'
 import { cpus } from 'node:os'
 import { parseArgs } from 'node:util'
 import { attack } from './attack.mjs'
+import { camera } from './camera.mjs'
 import { command } from './command.mjs'
 import { fanOut } from './fan-out.mjs'
 import { idle } from './idle.mjs'
@@ -31,7 +32,7 @@ import { startup } from './startup.mjs'
 import { system } from './system.mjs'
 import { table } from './table.mjs'
 
-const benches = { command, 'fan-out': fanOut, system, metrics, startup, idle, process: ownProcess, attack }
+const benches = { command, 'fan-out': fanOut, system, metrics, startup, idle, process: ownProcess, attack, camera }
 const { values: options, positionals } = parseArgs({
   allowPositionals: true,
   options: {

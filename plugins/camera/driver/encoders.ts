@@ -1,0 +1,65 @@
+import { readdir } from 'node:fs/promises'
+import { CameraFailure } from './failure.ts'
+import type { Exec } from './types.ts'
+
+/** An encoder of ffmpeg for H.264. */
+export interface Encoder {
+  readonly name: string
+  /** Before the input. */
+  readonly device?: readonly string[]
+  /** What a picture must become before it. */
+  readonly filter: string
+  readonly args: readonly string[]
+}
+
+/** Where a machine has what hardware encoders need. */
+const RENDER = '/dev/dri/renderD128'
+
+/** The best first. A baseline stream, because every browser can show that, and no picture waits for a later one. */
+const encoders: readonly Encoder[] = [
+  { name: 'h264_v4l2m2m', filter: 'format=yuv420p', args: [] },
+  {
+    name: 'h264_vaapi',
+    device: ['-vaapi_device', RENDER],
+    filter: 'format=nv12,hwupload',
+    args: ['-profile:v', 'constrained_baseline', '-bf', '0'],
+  },
+  { name: 'h264_nvenc', filter: 'format=yuv420p', args: ['-profile:v', 'baseline', '-preset', 'p1', '-tune', 'ull'] },
+  {
+    name: 'libx264',
+    filter: 'format=yuv420p',
+    args: ['-preset', 'ultrafast', '-tune', 'zerolatency', '-profile:v', 'baseline', '-sc_threshold', '0'],
+  },
+  { name: 'libopenh264', filter: 'format=yuv420p', args: ['-profile:v', 'constrained_baseline'] },
+]
+
+/** The best one that works here, tried; or the one of this name. Rejects with a CameraFailure. */
+export async function findEncoder(exec: Exec, name: string): Promise<Encoder> {
+  const isHere = await devicesOf()
+  const candidates = encoders.filter((encoder) => (name === 'auto' ? isHere(encoder.name) : encoder.name === name))
+  for (const encoder of candidates) if (await works(exec, encoder)) return encoder
+  const what = name === 'auto' ? 'ffmpeg has no encoder for H.264 that works here' : `The encoder ${name} does not work here`
+  throw new CameraFailure('CAMERA_NO_ENCODER', `${what}.`, { mend: 'sudo apt-get install ffmpeg' })
+}
+
+/** Half a second of pictures; where the hardware has gone wrong that shows at once. */
+async function works(exec: Exec, { device = [], filter, args, name }: Encoder): Promise<boolean> {
+  const pattern = ['-f', 'lavfi', '-i', 'testsrc2=size=1280x720:rate=30', '-frames:v', '15']
+  const result = await exec.run(
+    'ffmpeg',
+    ['-v', 'error', '-nostdin', ...device, ...pattern, '-vf', filter, '-c:v', name, ...args, '-b:v', '1500k', '-f', 'null', '-'],
+    { timeoutMs: 8000 },
+  )
+  return result.exitCode === 0
+}
+
+async function devicesOf(): Promise<(name: string) => boolean> {
+  const list = (directory: string): Promise<string[]> => readdir(directory).catch(() => [])
+  const [devices, renderers] = await Promise.all([list('/dev'), list('/dev/dri')])
+  return (name) => {
+    if (name === 'h264_v4l2m2m') return devices.includes('video11') // the encoder of a Raspberry Pi 4
+    if (name === 'h264_vaapi') return renderers.includes('renderD128')
+    if (name === 'h264_nvenc') return devices.includes('nvidia0')
+    return true
+  }
+}
