@@ -93,7 +93,7 @@ if [ -x "$node24_directory/node" ]; then
   tests 'what every plugin must hold, on Node.js 24' "$node24_directory/node" scripts/run-tests.mjs --disable-coverage plugins/*/test/conformance.test.ts
   tests 'the package and the kit on Node.js 24' "$node24_directory/node" scripts/run-tests.mjs --disable-coverage test/scripts/*.test.ts
 fi
-tests 'the app in a browser' npm run --silent test:e2e
+tests 'the app and the camera in a browser' npm run --silent test:e2e
 tests 'a hostile plugin' npm run --silent test:hostile
 stage 'lab machine (its image is built once)' test/lab/build.sh && tests 'tests in the lab machine' npm run --silent test:lab
 # Further stages go here, each as a `stage` or, if it counts tests, as `tests`.

@@ -100,7 +100,7 @@ export const camera = defineContract({
     groups: { video: 'Cameras belong to it.' },
   },
   capabilities: {
-    exec: ['ffmpeg', 'rpicam-vid', 'rpicam-hello', 'libcamera-vid', 'libcamera-hello'],
+    exec: ['ffmpeg', 'ffprobe', 'mkfifo', 'rpicam-vid', 'rpicam-hello', 'libcamera-vid', 'libcamera-hello'],
     network: true,
     addons: true,
   },

@@ -1,7 +1,7 @@
 import { Refusal } from './refusal.ts'
 
 /** Characters of a description that is looked at; browsers' have 2,000 to 8,000. */
-export const mostCharacters = 20_000
+const mostCharacters = 20_000
 const most = { lines: 600, media: 4 }
 
 /** What is needed of the description of a viewer. */

@@ -19,7 +19,8 @@ void t.test('a stranger makes this machine knock at no name, and at none of its 
     t.ok(mayDial(candidate(address), { local: false, relayOnly: false }), address)
   const near = ['127.0.0.1', '127.9.9.9', '::1', '169.254.1.1', 'fe80::1', '::ffff:127.0.0.1']
   for (const address of near) t.notOk(mayDial(candidate(address), { local: false, relayOnly: false }), address)
-  for (const address of ['127.0.0.1', '::1', 'fe80::1']) t.ok(mayDial(candidate(address), { local: true, relayOnly: false }), address)
+  for (const address of ['127.0.0.1', '::1', 'fe80::1'])
+    t.ok(mayDial(candidate(address), { local: true, relayOnly: false }), address)
   const never = [
     'a.example',
     '4f1c.local',

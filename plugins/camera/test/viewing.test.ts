@@ -212,7 +212,7 @@ void t.test(
     }
     t.ok(codes.has('CAMERA_BAD_SIGNAL') && codes.has(undefined), `some were taken, some refused: ${[...codes].join(' ')}`)
     t.notOk(codes.has(true), 'no candidate of those was used')
-  t.notOk(codes.has('INTERNAL') || codes.has('MODULE_FAILED'), [...codes].join(' '))
+    t.notOk(codes.has('INTERNAL') || codes.has('MODULE_FAILED'), [...codes].join(' '))
     t.match(await host.reached('camera', 'running'), { state: 'running' })
     t.equal(host.log.filter((line) => /"running"/.test(line) && /camera/.test(line)).length, 1, 'it ran through')
     t.equal(knocks, 0)
