@@ -10,13 +10,12 @@ import type { PluginStatus } from '../../core/plugin/host-control.ts'
 import { signedInitData } from '../../core/testing/init-data.ts'
 import type { Answer } from '../../core/testing/types.ts'
 import { bootMachine } from './machine.ts'
-import { checkout, putPatchbay } from './patchbay.ts'
+import { botToken, installPatchbay } from './patchbay.ts'
 
 t.setTimeout(1_800_000)
 
 /** Milliseconds for whatever is waited for: a process starts slowly in here, and slower when the machine outside is busy. */
 const patienceMs = 300_000
-const botToken = '123456789:AAHfiqksKZ8WmR2zSjiQ7_v4TMAKdiHm9T0'
 const machine = await bootMachine(t, { ports: [8080] })
 
 /** The output of a script that must succeed. */
@@ -120,19 +119,7 @@ async function inside(id: string, script: string): Promise<string> {
 }
 
 void t.test('a plugin from elsewhere runs as a service with a user of its own', async (t) => {
-  await putPatchbay(machine)
-  await sh(
-    `mkdir -p /etc/systemd/system/patchbay.service.d
-    printf '[Service]\\nTimeoutStartSec=300\\nWatchdogSec=0\\n' >/etc/systemd/system/patchbay.service.d/patient.conf
-    cd ${checkout}
-    printf '{ "address": "0.0.0.0" }\\n' >config/host.json
-    printf '{ "users": { "1000": "owner" } }\\n' >config/access.json
-    printf '{ "plugins": { "storage": { "enabled": false }, "system": { "enabled": false }, "metrics": { "enabled": false } } }' >config/plugins.json
-    mkdir -p -m 700 /etc/credstore; printf '%s' '${botToken}' >/etc/credstore/patchbay.telegram-bot-token
-    # It gives the service 30 s, which this machine may not keep when its own is busy.
-    scripts/install.sh || systemctl start patchbay`,
-    800_000,
-  )
+  await installPatchbay(machine, { 1000: 'owner' }, { off: ['storage', 'system', 'metrics'] })
   await dropIn('intruder', { exec: ['bash'] })
   t.match(await enable('intruder', 'exec:bash'), { containment: { level: 'contained' } })
   t.equal(await sh('systemctl is-active patchbay-plugin@intruder.service'), 'active')

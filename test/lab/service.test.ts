@@ -10,11 +10,10 @@ import t, { type Test } from 'tap'
 import { connected, type TestClient } from '../../core/testing/host.ts'
 import { signedInitData } from '../../core/testing/init-data.ts'
 import { bootMachine } from './machine.ts'
-import { checkout, putPatchbay } from './patchbay.ts'
+import { botToken, checkout, putPatchbay } from './patchbay.ts'
 
 t.setTimeout(900_000)
 
-const botToken = '123456789:AAHfiqksKZ8WmR2zSjiQ7_v4TMAKdiHm9T0'
 const owner = { initData: signedInitData(botToken, 1000) }
 
 const machine = await bootMachine(t, { ports: [8080] })
