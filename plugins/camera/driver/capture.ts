@@ -29,6 +29,8 @@ export interface Capture {
   readonly plan: Plan
   /** `none` where the camera's own H.264 is all that is passed on. */
   readonly encoder: string
+  /** Resolves with true when it has given the first picture, with false when it has ended without one. */
+  readonly begun: Promise<boolean>
   /** Resolves with why, once it has ended and the camera is free; undefined after `stop`. */
   readonly ended: Promise<CameraFailure | undefined>
   stop(): Promise<void>
@@ -49,6 +51,10 @@ export async function startCapture(
     why = silent(camera.name)
     stopping.abort()
   }
+  let begin: (isBegun: boolean) => void = () => {}
+  const begun = new Promise<boolean>((resolve) => {
+    begin = resolve
+  })
   let watchdog: NodeJS.Timeout | undefined
   const patience = (ms: number) => {
     clearTimeout(watchdog)
@@ -64,7 +70,9 @@ export async function startCapture(
     for (const resolution of resolutions) {
       const onPicture = (unit: AccessUnit) => {
         patience(SILENCE_MS)
-        if (!stopping.signal.aborted) onUnit(resolution, unit)
+        if (stopping.signal.aborted) return
+        onUnit(resolution, unit)
+        begin(true)
       }
       servers.push(await listen(socketOf(directory, resolution), createFlvReader.bind(undefined, onPicture), stopping))
     }
@@ -73,11 +81,13 @@ export async function startCapture(
     const opened = await open(exec, { input, before: encoder.device ?? [], output }, stopping)
     const ended = opened.ended.then(async ({ stderr }) => {
       clear()
+      begin(false)
       return isStopped ? undefined : (why ?? (await failureOf(camera, stderr)))
     })
     return {
       plan,
       encoder: input.ready !== undefined && resolutions.length === 1 ? 'none' : encoder.name,
+      begun,
       ended,
       async stop() {
         isStopped = true

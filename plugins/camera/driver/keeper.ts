@@ -50,25 +50,42 @@ export function createKeeper(work: Work): Keeper {
     return isClosed ? undefined : work.wanted(now)
   }
 
-  /** Resolves when it has ended; with why, if it did so by itself. */
-  const hold = async (capture: Capture): Promise<CameraFailure | undefined> => {
-    const begun = performance.now()
-    let ended: { failure: CameraFailure | undefined } | undefined
+  const follow = (capture: Capture) => {
+    const followed = { capture, begun: performance.now(), ended: false, failure: undefined as CameraFailure | undefined }
     void capture.ended.then((failure) => {
-      ended = { failure }
+      Object.assign(followed, { ended: true, failure })
       wake()
     })
+    return followed
+  }
+  /** One that takes the place of another; undefined if it has no picture to show. */
+  const successor = async (plan: Plan): Promise<Capture | undefined> => {
+    const capture = await work.start(plan).catch(() => undefined)
+    return (await capture?.begun) ? capture : undefined
+  }
+  /** Resolves when it has ended; with why, if it did so by itself. */
+  const hold = async (first: Capture): Promise<CameraFailure | undefined> => {
+    let now = follow(first)
     for (;;) {
+      const { capture } = now
       const next = await wanted(capture.plan).catch((failure: CameraFailure) => failure)
-      if (ended) return ended.failure
-      const age = performance.now() - begun
+      if (now.ended) return now.failure
+      const age = performance.now() - now.begun
       const isFitting = isDeepStrictEqual(signature(next), signature(capture.plan))
       const isOther = !(next instanceof CameraFailure) && next?.camera !== capture.plan.camera
       if (isOther || (!isFitting && age >= CHANGE_MS)) {
+        if (isOther || next instanceof CameraFailure || !next?.camera.isShared) {
+          await capture.stop()
+          return undefined
+        }
+        // Several may have it open: who watches does not wait for another connection.
+        const fresh = await successor(next)
+        now.begun = performance.now()
+        if (!fresh) continue
         await capture.stop()
-        return undefined
-      }
-      await changed(isFitting ? undefined : CHANGE_MS - age)
+        work.onStart(fresh)
+        now = follow(fresh)
+      } else await changed(isFitting ? undefined : CHANGE_MS - age)
     }
   }
   const keep = async () => {

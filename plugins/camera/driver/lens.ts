@@ -11,7 +11,18 @@ import { createKeeper } from './keeper.ts'
 import { decode, takeOne } from './snapshot.ts'
 import { type Camera, heights } from './source.ts'
 import { createTurns } from './turns.ts'
-import type { CameraInfo, Exec, Lens, LensSettings, LensStatus, Problem, Release, Resolution, Target } from './types.ts'
+import type {
+  AccessUnit,
+  CameraInfo,
+  Exec,
+  Lens,
+  LensSettings,
+  LensStatus,
+  Problem,
+  Release,
+  Resolution,
+  Target,
+} from './types.ts'
 
 /** Who comes back soon finds it running. */
 const LINGER_MS = 5000
@@ -25,8 +36,8 @@ export function createLens(exec: Exec, settings: LensSettings): Lens {
   const cameras = createCameras(exec, settings, () => capture?.plan.camera.device)
   const nextTurn = createTurns()
   /** One program at a time has a camera open, with a directory of its own: one that waits for long would be cleared away. */
-  const turn = async () => {
-    const release = await nextTurn()
+  const turn = async (camera: Camera) => {
+    const release = camera.isShared ? () => {} : await nextTurn()
     const directory = await mkdtemp(join(tmpdir(), 'patchbay-camera-')).catch((error: unknown) => {
       release()
       throw notStarted(error)
@@ -42,6 +53,9 @@ export function createLens(exec: Exec, settings: LensSettings): Lens {
   let capture: Capture | undefined
   let problem: CameraFailure | null = null
   let starts = 0
+  /** How many programs there were, and which of them is the one whose pictures are shown. */
+  let captures = 0
+  let shown = 0
   let isClosed = false
   /** While somebody watches it stays the same. */
   let held: Camera | undefined
@@ -95,10 +109,17 @@ export function createLens(exec: Exec, settings: LensSettings): Lens {
       return resolutions && { camera, encoder: await bestEncoder(), target, resolutions }
     },
     async start(plan) {
-      const { directory, end } = await turn()
+      const { directory, end } = await turn(plan.camera)
+      const number = ++captures
+      const onUnit = (resolution: Resolution, unit: AccessUnit) => {
+        // The one before goes on until this one has a picture.
+        if (number < shown) return
+        if (number > shown) audience.begin(plan.resolutions)
+        shown = number
+        audience.unit(resolution, unit)
+      }
       try {
-        audience.begin(plan.resolutions)
-        const started = await startCapture(exec, directory, plan, audience.unit)
+        const started = await startCapture(exec, directory, plan, onUnit)
         const ended = started.ended.then(async (failure) => {
           await end()
           return failure
@@ -116,6 +137,7 @@ export function createLens(exec: Exec, settings: LensSettings): Lens {
     },
     onStop() {
       capture = undefined
+      audience.begin([])
       if (!isWatched()) rest()
       tell()
     },
@@ -179,7 +201,7 @@ export function createLens(exec: Exec, settings: LensSettings): Lens {
       await cameras.ready
       if (isWatched() || capture) return decode(exec, await unlessAborted(audience.keyFrame(resolution), signal), quality, signal)
       const camera = choose()
-      const { directory, end } = await turn()
+      const { directory, end } = await turn(camera)
       try {
         signal.throwIfAborted()
         return await takeOne(exec, directory, camera, { resolution: fitting(camera, resolution), quality, signal })

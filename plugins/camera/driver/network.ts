@@ -17,6 +17,7 @@ export function networkCamera(exec: Exec, { name, url }: { name: string; url: st
     id: `rtsp://${host}${pathname}`,
     name,
     kind: 'rtsp',
+    isShared: true,
     resolutions,
     async input({ resolution }) {
       known ??= readyResolution(exec, url)

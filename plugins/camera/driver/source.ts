@@ -26,6 +26,8 @@ export interface InputRequest {
 export interface Camera extends CameraInfo {
   /** What Linux calls it, where it does. */
   readonly device?: string
+  /** It serves several at a time, each with a stream of their own. */
+  readonly isShared?: true
   input(request: InputRequest): Promise<Input>
 }
 

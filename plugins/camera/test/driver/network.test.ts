@@ -1,5 +1,5 @@
 import t from 'tap'
-import { Eye, openLens, programsWith, sizeOf, until } from './rig.ts'
+import { children, Eye, openLens, programsWith, sizeOf, until } from './rig.ts'
 import { startRtspServer } from './rtsp-server.ts'
 
 t.setTimeout(240_000)
@@ -49,6 +49,22 @@ void t.test('what it does not give is made of it, and a snapshot without a strea
   t.equal(lens.status().encoder, 'libx264')
   t.equal(await sizeOf((await lens.snapshot({ quality: 80, signal: signal() })).jpeg), '854x480')
   feed.close()
+})
+
+void t.test('another size of it is made by a second connection, before the first one ends', async (t) => {
+  const server = await startRtspServer()
+  t.teardown(() => server.close())
+  const lens = openLens(t, { network: [{ name: 'Door', url: server.url }] })
+  const [large, small] = [new Eye(), new Eye()]
+  const feeds = [await lens.watch('720p', large), await lens.watch('480p', small)]
+  await large.until(() => lens.status().outputs.length === 2)
+  await Promise.all([large.more(30), small.more(30)])
+  t.match(lens.status(), { starts: 2, encoder: 'libx264', outputs: [{ resolution: '480p' }, { resolution: '720p' }] })
+  t.same([large.problems, small.problems], [[], []])
+  t.equal(server.most(), 2)
+  for (const feed of feeds) feed.close()
+  await until(() => !lens.status().capturing)
+  await until(async () => (await children()).length === 1)
 })
 
 void t.test('H.264 that no browser shows is encoded anew', async (t) => {

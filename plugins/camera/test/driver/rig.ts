@@ -31,6 +31,8 @@ export class Eye implements Watcher {
   readonly units: AccessUnit[] = []
   readonly problems: Problem[] = []
   resumes = 0
+  /** How many there were then. */
+  resumedAt = 0
   readonly #ear = new EventEmitter()
 
   unit(unit: AccessUnit) {
@@ -43,6 +45,7 @@ export class Eye implements Watcher {
   }
   resumed() {
     this.resumes += 1
+    this.resumedAt = this.units.length
     this.#ear.emit('seen')
   }
   async until(isSo: () => boolean): Promise<void> {

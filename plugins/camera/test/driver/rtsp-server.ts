@@ -6,8 +6,8 @@ import { type AddressInfo, createServer, type Socket } from 'node:net'
 
 export interface RtspServer {
   readonly url: string
-  /** How many have asked for pictures since it began. */
-  readonly plays: () => number
+  /** How many it has served at a time, at most. */
+  readonly most: () => number
   /** As if somebody had pulled its plug: connections end, and it answers no more, until `back`. */
   gone(): Promise<void>
   back(): Promise<void>
@@ -38,7 +38,7 @@ export async function startRtspServer({
 
   const playing = new Set<Socket>()
   const connections = new Set<Socket>()
-  let plays = 0
+  let most = 0
   packets.on('message', (packet) => {
     const head = Buffer.from([0x24, 0, packet.length >> 8, packet.length & 0xff])
     for (const socket of playing) if (socket.writableLength < 1e6) socket.write(Buffer.concat([head, packet]))
@@ -74,8 +74,8 @@ export async function startRtspServer({
     if (method === 'SETUP') return say('200 OK', 'Session: 1\r\nTransport: RTP/AVP/TCP;unicast;interleaved=0-1\r\n')
     say('200 OK', 'Session: 1\r\n')
     if (method !== 'PLAY') return
-    plays += 1
     playing.add(socket)
+    most = Math.max(most, playing.size)
   }
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')
@@ -86,7 +86,7 @@ export async function startRtspServer({
   }
   return {
     url: `rtsp://${credentials ? `${credentials}@` : ''}127.0.0.1:${port}/stream`,
-    plays: () => plays,
+    most: () => most,
     gone: end,
     async back() {
       server.listen(port, '127.0.0.1')
