@@ -9,7 +9,7 @@ import type { Contract } from '../plugin/contract.ts'
 import { loadValidator, schemaCheck } from '../wire/validate.ts'
 import { copyPackage, startTestHost, type TestClient, type TestHost } from './host.ts'
 import { LeakWatch } from './leaks.ts'
-import { routePath, undeclaredCodes, unnamedInReadme } from './package-checks.ts'
+import { rolesIn, routePath, undeclaredCodes, unnamedInReadme } from './package-checks.ts'
 
 /** What `conformance` needs of a test framework; tap's and node:test's `t` both have it. */
 export interface Tester {
@@ -59,6 +59,10 @@ export async function conformance(t: Tester, { dir, builtin = false, settings }:
   const ways: readonly RunIn[] = contract.capabilities?.host ? ['host'] : contract.ownProcess ? ['process'] : ['host', 'process']
   const mainCommands = Object.keys(contract.commands ?? {})
   const isHost = id === 'host'
+  /** Behind tokens there is nothing to subscribe to: to connect is to. */
+  const isGated = (contract.policy ?? 'patchbay') !== 'patchbay'
+  const roles = isGated ? rolesIn(contract) : []
+  const visitor = (host: TestHost, subject: string) => (isGated ? host.visit(id, { roles, subject }) : host.client('owner'))
   // Where the test host has its copy: in the author's own folder may lie Patchbay itself, as a package, and the tests.
   const watched = builtin ? dir : `/data/plugins/${basename(dir)}`
 
@@ -131,6 +135,7 @@ export async function conformance(t: Tester, { dir, builtin = false, settings }:
           }
           const on = async () => {
             if (!isHost) assert.equal((await owner.ask('host:enable', { id })).state, 'running')
+            if (isGated) return void (await visitor(host, 'alice')).socket.close()
             await owner.ask('module:subscribe', { module: id })
             await owner.ask('module:unsubscribe', { module: id })
           }
@@ -155,9 +160,9 @@ export async function conformance(t: Tester, { dir, builtin = false, settings }:
           const takes = schemaCheck(contract.commands?.[name]?.payload)
           assert.ok(nonsense.some(takes), `${name} takes anything; say in its contract what its payload is`)
         }
-        for (const payload of [...nonsense, ...unfit]) {
+        for (const [nth, payload] of [...nonsense, ...unfit].entries()) {
           // Another user for each: the strictest rate lets everybody do everything once.
-          const client = await host.client('owner')
+          const client = await visitor(host, `user${nth}`)
           for (const name of mainCommands) {
             const misfits = schemaCheck(contract.commands?.[name]?.payload)(payload) !== undefined
             if (!misfits && !unfit.includes(payload)) continue
@@ -176,12 +181,18 @@ export async function conformance(t: Tester, { dir, builtin = false, settings }:
       const routes = Object.keys(contract.routes ?? {})
       if (routes.length === 0) return
       await withHost(runIn, async (host, owner) => {
+        const token = isGated ? await host.token(id, roles) : owner.sessionToken
         for (const route of routes) {
-          const url = new URL(routePath(id, route), host.url)
-          const answer = await fetch(url, { headers: { authorization: `Bearer ${owner.sessionToken}` } })
-          assert.ok(answer.status < 500, `${route} is answered ${answer.status}: ${await answer.text()}`)
-          assert.notEqual(answer.status, 404, `${route} is not found`)
-          const stranger = await fetch(url)
+          const url = new URL(routePath(id, route).replaceAll(/:[\w.-]+/g, 'none'), host.url)
+          const method = route.slice(0, route.indexOf(' '))
+          // What changes something is not asked by somebody who may.
+          if (method === 'GET') {
+            const answer = await fetch(url, { headers: { authorization: `Bearer ${token}` } })
+            assert.ok(answer.status < 500, `${route} is answered ${answer.status}: ${await answer.text()}`)
+            if (!route.includes(':')) assert.notEqual(answer.status, 404, `${route} is not found`)
+          }
+          if (contract.routes?.[route]?.anonymous) continue
+          const stranger = await fetch(url, { method })
           await stranger.body?.cancel()
           assert.equal(stranger.status, 401, `${route} answers a stranger ${stranger.status}`)
         }
@@ -209,6 +220,13 @@ export async function conformance(t: Tester, { dir, builtin = false, settings }:
       const watch = new LeakWatch(watched)
       try {
         await withHost(runIn, async (host) => {
+          if (isGated) {
+            const visit = async () => void (await visitor(host, 'alice')).socket.close()
+            for (let i = 0; i < users; i++) await visit()
+            const before = await watch.holdings()
+            for (let i = 0; i < cycles / 10; i++) await visit()
+            return assert.deepEqual(await watch.holdings(), before)
+          }
           const clients: TestClient[] = []
           for (let i = 0; i < users; i++) clients.push(await host.client('owner'))
           const cycle = async (client: TestClient) => {

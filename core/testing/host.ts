@@ -15,7 +15,7 @@ import { createLog } from '../log.ts'
 import type { Contract } from '../plugin/contract.ts'
 import { signedInitData } from './init-data.ts'
 import type * as Exported from './types.ts'
-import type { Answer, TestHostOptions } from './types.ts'
+import type { Answer, TestHostOptions, TestVisit } from './types.ts'
 
 export type { TestHostOptions } from './types.ts'
 
@@ -28,6 +28,7 @@ export interface TestClient extends Exported.TestClient {
 export interface TestHost extends Exported.TestHost {
   readonly host: Host
   client(role?: string, id?: number): Promise<TestClient>
+  visit(plugin: string, visit?: TestVisit): Promise<Exported.TestVisitor & { readonly socket: Socket }>
 }
 
 const here = (path: string) => new URL(path, import.meta.url)
@@ -99,11 +100,17 @@ export async function startTestHost(options: TestHostOptions & Partial<Pick<Opti
   await host.start()
   const sockets = new Set<Socket>()
   let nextUser = 1000
+  let visits = 0
 
   const initData: TestHost['initData'] = (id, fields) => signedInitData(botToken, id, fields)
   const allow = (id: number, role: string) => {
     users[id] = role
     return config.update('access', ['users', String(id)], role)
+  }
+  const token: TestHost['token'] = async (plugin, roles, { subject = 'alice', lifetimeS = 3600 } = {}) => {
+    const { token: made, error } = await askDaemon(dataDir, { command: 'token', plugin, subject, roles, lifetimeS })
+    if (typeof made !== 'string') throw new Error(String(error))
+    return made
   }
   const reached: TestHost['reached'] = async (id, ...states) => {
     const end = Date.now() + deadlineMs
@@ -125,10 +132,19 @@ export async function startTestHost(options: TestHostOptions & Partial<Pick<Opti
     initData,
     allow,
     reached,
-    async token(plugin, roles, { subject = 'alice', lifetimeS = 3600 } = {}) {
-      const { token, error } = await askDaemon(dataDir, { command: 'token', plugin, subject, roles, lifetimeS })
-      if (typeof token !== 'string') throw new Error(String(error))
-      return token
+    token,
+    async visit(plugin, { roles, subject = 'alice', group, auth: said } = {}) {
+      const { namespace } = await reached(plugin, 'running')
+      const made = roles && (await token(plugin, roles, { subject }))
+      const place = [namespace.replace(/^\/$/, ''), ...(group ? [group] : [])].join('/')
+      const localAddress = `127.1.${Math.floor(++visits / 250)}.${(visits % 250) + 1}`
+      const options = { auth: { ...(made && { token: made }), ...said }, transports: ['websocket'], forceNew: true, localAddress }
+      const socket = io(`${host.url}${place || '/'}`, options)
+      sockets.add(socket)
+      const heard: Array<readonly [string, unknown]> = []
+      socket.onAny((event: string, payload: unknown) => heard.push([event, payload]))
+      await new Promise((resolve, reject) => socket.once('connect', () => resolve(undefined)).once('connect_error', reject))
+      return { ...talk(socket), heard }
     },
     status: () => host.status(),
     subscribers: (id) => host.subscriberCount(id),
@@ -158,6 +174,14 @@ export async function copyPackage(source: string, target: string): Promise<void>
 
 /** Waits for `auth:success`. Rejects with what the host refused. */
 export async function connected(socket: Socket): Promise<TestClient> {
+  const client = talk(socket)
+  const { sessionToken } = await new Promise<{ sessionToken: string }>((resolve, reject) => {
+    socket.once('auth:success', resolve).once('connect_error', reject)
+  })
+  return { ...client, sessionToken }
+}
+
+function talk(socket: Socket): Omit<TestClient, 'sessionToken'> {
   const next = <T>(event: string, fits: (value: T) => boolean = () => true) =>
     new Promise<T>((resolve, reject) => {
       const timer = setTimeout(() => reject(new Error(`no ${event} within ${deadlineMs} ms`)), deadlineMs).unref()
@@ -169,10 +193,7 @@ export async function connected(socket: Socket): Promise<TestClient> {
       }
       socket.on(event, listen)
     })
-  const { sessionToken } = await new Promise<{ sessionToken: string }>((resolve, reject) => {
-    socket.once('auth:success', resolve).once('connect_error', reject)
-  })
   const ask = (command: string, payload?: unknown) =>
     socket.timeout(deadlineMs).emitWithAck(command, ...(payload === undefined ? [] : [payload])) as Promise<Answer>
-  return { socket, sessionToken, ask, next }
+  return { socket, ask, next }
 }

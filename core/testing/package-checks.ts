@@ -9,6 +9,13 @@ export function routePath(id: string, route: string): string {
   return path === '/' ? `/${id}` : `/${id}${path}`
 }
 
+/** All roles that a contract behind tokens knows. */
+export function rolesIn(contract: Contract): string[] {
+  const groups: ContractGroup[] = [contract, ...Object.values(contract.namespaces ?? {})]
+  const all = [...groups.flatMap(({ commands = {} }) => Object.values(commands)), ...Object.values(contract.routes ?? {})]
+  return [...new Set(all.flatMap(({ roles = [] }) => roles))].filter((role) => role !== '*')
+}
+
 /** What a README must name as `code`: commands, events, error codes, and where the routes are. */
 export function unnamedInReadme(contract: Contract, readme: string): string[] {
   const groups: ContractGroup[] = [contract, ...Object.values(contract.namespaces ?? {})]
@@ -16,8 +23,8 @@ export function unnamedInReadme(contract: Contract, readme: string): string[] {
   const missing = [...names, ...Object.keys(contract.errors ?? {})].filter((name) => !readme.includes(`\`${name}\``))
   // With the address in front of it, or what stands behind a ?, it is named too.
   const unrouted = Object.keys(contract.routes ?? {}).filter((route) => {
-    const path = routePath(contract.id, route).replaceAll(/[^\w/-]/g, '\\$&')
-    return !new RegExp(`\`[^\`\\s]*(GET )?${path}(\\?[^\`]*)?\``).test(readme)
+    const path = routePath(contract.id, route).replaceAll(/[^\w/:-]/g, '\\$&')
+    return !new RegExp(`\`[^\`\\s]*([A-Z]+ )?${path}(\\?[^\`]*)?\``).test(readme)
   })
   return [...missing, ...unrouted.map((route) => routePath(contract.id, route))]
 }

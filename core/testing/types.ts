@@ -65,6 +65,22 @@ export interface TestClient {
   next<T = unknown>(event: string, fits?: (value: T) => boolean): Promise<T>
 }
 
+export interface TestVisit {
+  readonly roles?: readonly string[]
+  /** Default `alice`. */
+  readonly subject?: string
+  /** The plugin's name for the namespace; by default its mount. */
+  readonly group?: string
+  /** What it sends in its handshake beside the token, or in its place. */
+  readonly auth?: object
+}
+
+/** A client of a plugin that goes by tokens. */
+export interface TestVisitor extends Omit<TestClient, 'sessionToken'> {
+  /** All events with what they carried, from the first. */
+  readonly heard: ReadonlyArray<readonly [event: string, payload: unknown]>
+}
+
 /** A real host on a free port of 127.0.0.1, with configuration and data in a directory of its own. */
 export interface TestHost {
   readonly url: string
@@ -77,6 +93,11 @@ export interface TestHost {
   readonly log: readonly string[]
   /** Connects a user who has this role, with init data that is really signed. Each call is another user unless `id` says who. */
   client(role?: string, id?: number): Promise<TestClient>
+  /**
+   * Connects to a plugin that goes by tokens: with a token for `roles`, or without one if there are none. Each call comes from another
+   * loopback address.
+   */
+  visit(plugin: string, visit?: TestVisit): Promise<TestVisitor>
   /** A token of Patchbay's own for a plugin whose policy is `jwt`; by default of `alice`, for an hour. */
   token(
     plugin: string,

@@ -78,3 +78,22 @@ void t.test('a file that is no JSON is left alone', async (t) => {
   t.match(await token('metrics'), { code: 1, out: '', err: /route-tokens\.json is not valid JSON\. Remove it/ })
   t.equal(await readFile(file, 'utf8'), '{"metrics":')
 })
+
+void t.test('for a plugin that goes by JSON Web Tokens it prints one of a subject, with roles and an end', async (t) => {
+  const place = await Place.create(t, { plugins: { plugins: { studio: { enabled: true } } } })
+  const token = async (...args: string[]) => {
+    const program = place.run(['token', ...args])
+    return { code: await program.exited, out: program.stdout, err: program.stderr }
+  }
+  const asked = ['studio', '--subject', 'alice', '--role', 'producer', '--role', 'admin', '--lifetime', '2h']
+  t.match(await token(...asked), { code: 1, out: '', err: /^No daemon runs/ })
+  await place.start()
+  const { code, out, err } = await token(...asked)
+  t.equal(code, 0)
+  const claims = JSON.parse(Buffer.from(out.split('.')[1] ?? '', 'base64url').toString()) as Record<string, unknown>
+  t.match(claims, { iss: 'patchbay', aud: 'studio', sub: 'alice', role: ['producer', 'admin'], jti: /^[\da-f-]{36}$/ })
+  t.ok(Math.abs(Number(claims.exp) - Number(claims.iat) - 7200) <= 1)
+  t.match(err, /^It is for alice as producer, admin, until \d{4}-.*, and shown only now\.\n$/)
+  t.match(await token('system', '--subject', 'alice'), { code: 1, err: /There is no plugin "system" that takes such tokens/ })
+  t.match(await token('studio', '--subject', 'alice', '--lifetime', 'soon'), { code: 1, err: /A lifetime is a number and/ })
+})
