@@ -13,6 +13,8 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 root=/usr/lib/patchbay tree=$work/tree
 version=$(node -p 'require("./package.json").version')
+# It has the machine code of the database and of WebRTC for this kind of machine.
+arch=$(dpkg --print-architecture)
 mkdir -p "$tree$root" "$tree/DEBIAN" "$tree/usr/share/doc/patchbay"
 stage "$tree$root"
 put_files "$tree" package "$tree$root" "$root" /usr/bin/node
@@ -31,11 +33,11 @@ Package: patchbay
 Version: $version
 Section: admin
 Priority: optional
-Architecture: all
+Architecture: $arch
 Maintainer: the authors of Patchbay <patchbay@localhost>
 Installed-Size: $(du -sk --exclude=DEBIAN "$tree" | cut -f1)
-Depends: nodejs (>= 20.19), systemd (>= 252), dbus, passwd
-Recommends: polkitd (>= 121), nvme-cli, smartmontools, xdg-dbus-proxy
+Depends: nodejs (>= 20.19), systemd (>= 252), dbus, passwd, libc6 (>= 2.30), libgcc-s1
+Recommends: polkitd (>= 121), nvme-cli, smartmontools, xdg-dbus-proxy, ffmpeg
 Suggests: avahi-daemon
 Description: plugin-host daemon to watch and control this machine
  Patchbay hosts plugins, each of which tells and does something on a small
@@ -87,6 +89,6 @@ if [ -d /run/systemd/system ]; then systemctl daemon-reload; fi
 POSTRM
 chmod 755 "$tree/DEBIAN/"{preinst,postinst,prerm,postrm}
 (cd "$tree" && find usr -type f -print0 | sort -z | xargs -0 md5sum) >"$tree/DEBIAN/md5sums"
-file=$out/patchbay_${version}_all.deb
+file=$out/patchbay_${version}_$arch.deb
 dpkg-deb --root-owner-group --build -Zxz "$tree" "$file" >/dev/null
 echo "$file"

@@ -34,11 +34,20 @@ function isOrdered(numbers: readonly number[]): boolean {
   return numbers.every((number, i) => i === 0 || (number - (numbers[i - 1] as number) + 65_536) % 65_536 < 1000)
 }
 
-/** Programs that read a camera for a plugin. */
+/** Programs that read a camera for a plugin of this process. */
 async function encoders(): Promise<number> {
-  const processes = (await readdir('/proc')).filter((name) => /^\d+$/.test(name))
-  const lines = await Promise.all(processes.map((id) => readFile(`/proc/${id}/cmdline`, 'utf8').catch(() => '')))
-  return lines.filter((line) => line.startsWith('ffmpeg\0') && line.includes('patchbay-camera-')).length
+  const ids = (await readdir('/proc')).filter((name) => /^\d+$/.test(name))
+  const parents = new Map<string, string>()
+  const reading: string[] = []
+  for (const id of ids) {
+    const [stat, line] = await Promise.all(
+      ['stat', 'cmdline'].map((name) => readFile(`/proc/${id}/${name}`, 'utf8').catch(() => '')),
+    )
+    parents.set(id, /\) \S (\d+)/.exec(stat ?? '')?.[1] ?? '')
+    if (line?.startsWith('ffmpeg\0')) reading.push(id)
+  }
+  const isOurs = (id: string): boolean => id === String(process.pid) || (parents.has(id) && isOurs(parents.get(id) as string))
+  return reading.filter(isOurs).length
 }
 
 void t.test('with a browser', { timeout: 900_000 }, async (t) => {
@@ -114,7 +123,7 @@ void t.test('with a browser', { timeout: 900_000 }, async (t) => {
   await t.test('a snapshot of the stream shows what the stream shows, which goes on', { timeout: testMs }, async (t) => {
     const host = await startHost(t)
     const [screen, other] = [await openScreen(t, host, 501), await openScreen(t, host, 502)]
-    await screen.start('480p')
+    t.match(await screen.start('480p'), { success: true })
     const { number: before } = await screen.more(10)
     const result = screen.hears<{ base64: string; timestamp: number }>('camera:snapshot_result')
     const seen = other.hears<Viewers>('camera:viewers', ({ snapshots }) => snapshots.length > 0)
@@ -142,7 +151,7 @@ void t.test('with a browser', { timeout: 900_000 }, async (t) => {
   await t.test('who loses the right to watch loses the picture', { timeout: testMs }, async (t) => {
     const host = await startHost(t)
     const [screen, other] = [await openScreen(t, host, 601), await openScreen(t, host, 602)]
-    await Promise.all([screen.start('480p'), other.start('480p')])
+    for (const each of [screen, other]) t.match(await each.start('480p'), { success: true })
     await Promise.all([screen.more(5), other.more(5)])
     const gone = other.hears<Viewers>('camera:viewers', ({ viewers }) => viewers.length === 1)
     await host.allow(601, 'viewer')
