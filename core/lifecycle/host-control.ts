@@ -70,9 +70,9 @@ export function createHostControl(parts: HostControlParts): HostControl {
     sessions: (userId) => sessions.list(userId).map(info),
     revoke: (id, userId) => sessions.revoke(id, userId),
     contracts: () =>
-      supervisor.units().flatMap(({ found: { contract }, status }) =>
+      supervisor.units().flatMap(({ found: { contract, panel }, status }) =>
         // Nothing of a plugin whose contract cannot be read.
-        contract ? [{ ...status, policy: contract.policy ?? 'patchbay', contract }] : [],
+        contract ? [{ ...status, policy: contract.policy ?? 'patchbay', contract, ...(panel && { panel }) }] : [],
       ),
     coreContract: () => coreContract,
     patients: () =>

@@ -22,6 +22,8 @@ export interface Found {
   /** Absolute path of the file to import. */
   readonly entry?: string
   readonly contract?: Contract
+  /** Absolute path of the folder that its panel is in, if it says that it has one. */
+  readonly panel?: string
   /** Changes with the package's files. */
   readonly digest?: string
   /** Why it cannot be used and what mends it. Without it `entry`, `contract` and `digest` are there. */
@@ -58,7 +60,14 @@ export async function readPackage(dir: string, { builtin }: { builtin: boolean }
     if (!entry?.size) throw new Problem(`its entry file ${paths.main} is ${entry ? 'empty' : 'missing'}; ${stillCopied}`)
     if (!entry.isFile()) throw new Problem(`"main" in package.json names ${paths.main}, which is not a file; name one`)
     const { description } = data
-    return { ...found, ...(description && { description }), entry: join(dir, paths.main), contract: data, digest }
+    return {
+      ...found,
+      ...(description && { description }),
+      entry: join(dir, paths.main),
+      ...(paths.panel && { panel: join(dir, paths.panel) }),
+      contract: data,
+      digest,
+    }
   } catch (error) {
     return { ...found, problem: sentenceOf(error) }
   }
@@ -72,12 +81,17 @@ const path = text(
 const api: Check = (value, at) => must(value === 1, at, 'be 1, the plugin API that this host knows; install a fitting version')
 const plugin = object({ api, contract: path, panel: path }, 'api', 'contract')
 
-function checkManifest({ name, version, type, main = './index.js', patchbay }: Json): { main: string; contract: string } {
+function checkManifest({ name, version, type, main = './index.js', patchbay }: Json): {
+  main: string
+  contract: string
+  panel: string
+} {
   plugin(patchbay, 'package.json: patchbay')
   for (const [key, value] of Object.entries({ name, version })) filled(value, `package.json: ${key}`)
   path(main, 'package.json: main')
   must(type === 'module' || String(main).endsWith('.mjs'), 'package.json: type', 'be "module"; or name the entry .mjs')
-  return { main: String(main), contract: String(asObject(patchbay, 'patchbay').contract) }
+  const { contract, panel = '' } = asObject(patchbay, 'patchbay')
+  return { main: String(main), contract: String(contract), panel: String(panel) }
 }
 
 /** The value of a JSON file; undefined if there is no such file. Neither a link nor a pipe is opened to the end. */

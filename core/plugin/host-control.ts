@@ -66,6 +66,8 @@ export interface MountedContract extends Pick<PluginStatus, 'id' | 'state' | 've
   /** The auth policy of its namespace. */
   readonly policy: string
   readonly contract: Contract
+  /** Absolute path of the folder that its panel is in. What lies there is the plugin's author's. */
+  readonly panel?: string
 }
 
 /** What the core itself says on every namespace of Patchbay's own policy, and its error codes. */

@@ -23,6 +23,9 @@ const Module = Type.Object({
   subscribeRole: role,
   commands: Type.Array(Command),
   events: Type.Array(Event),
+  panel: Type.Optional(
+    Type.String({ description: "Path of the page that a third party's own panel is shown in, inside a sandboxed frame." }),
+  ),
   errors: Type.Record(Type.String(), Type.String()),
 })
 

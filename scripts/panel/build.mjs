@@ -5,6 +5,7 @@ import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promise
 import { dirname, join, relative } from 'node:path'
 import { promisify } from 'node:util'
 import { brotliCompress, gzip } from 'node:zlib'
+import esbuild from 'esbuild'
 import { cache, exists, root } from '../checks/sources.mjs'
 import { messages } from './messages.mjs'
 
@@ -43,7 +44,7 @@ async function bundle() {
       reportCompressedSize: false,
     },
   })
-  const files = []
+  const files = [['frame.js', await frame()]]
   const inputs = new Set()
   for (const chunk of output) {
     const body = Buffer.from(chunk.type === 'chunk' ? chunk.code : chunk.source)
@@ -52,6 +53,20 @@ async function bundle() {
       if (id.includes('/node_modules/')) inputs.add(id.split('?')[0].replace(/^.*?\/node_modules\//, 'node_modules/'))
   }
   return { files, inputs: [...inputs].sort(), first: firstLoad(output) }
+}
+
+/** What runs first in the page of a third party's panel: one classic script. */
+async function frame() {
+  const { outputFiles } = await esbuild.build({
+    entryPoints: [join(app, 'src/frame.ts')],
+    bundle: true,
+    write: false,
+    minify: true,
+    format: 'iife',
+    target: 'es2022',
+    charset: 'utf8',
+  })
+  return Buffer.from(outputFiles[0].contents)
 }
 
 /** The page, its style and script, what that imports, and the texts of the largest language. */

@@ -47,7 +47,7 @@ export async function loadApp(directory: URL): Promise<Answer> {
     .filter((entry) => entry.isFile())
     .map(({ parentPath, name }) => `${parentPath}/${name}`.slice(root.length).replace(/^\//, ''))
   const files = new Map<string, Stored>()
-  for (const name of names.filter((name) => types[extname(name)])) {
+  for (const name of names.filter((name) => types[extname(name)] && (name === 'index.html' || name.startsWith('assets/')))) {
     const body = await readFile(root + name)
     const packed = new Map<string, Buffer>()
     for (const [encoding, ending] of Object.entries(encodings))

@@ -1,7 +1,7 @@
 import type { MountedContract } from '../../../core/plugin/host-control.ts'
 
 /** What the app must know of a module to show it, without its state. */
-export function describe({ id, version, builtin, namespace, policy, contract }: MountedContract) {
+export function describe({ id, version, builtin, namespace, policy, contract }: MountedContract, panel: string | undefined) {
   const isReachable = namespace === '/' && policy === 'patchbay'
   const { description, subscribeRole = 'viewer' as const, commands = {}, events = {}, errors = {} } = contract
   return {
@@ -12,6 +12,7 @@ export function describe({ id, version, builtin, namespace, policy, contract }: 
     namespace,
     isReachable,
     subscribeRole,
+    ...(panel !== undefined && { panel }),
     commands: Object.entries(isReachable ? commands : {}).map(
       ([name, { description, payload, role = 'owner', timeoutMs = 10_000 }]) => ({
         name,

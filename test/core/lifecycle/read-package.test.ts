@@ -38,7 +38,7 @@ void t.test('an entry that ends in .mjs needs no type, and index.js is the defau
   })
   mkdirSync(join(dir, 'lib'))
   renameSync(join(dir, 'index.js'), join(dir, 'lib/a.mjs'))
-  t.match(await read(dir), { problem: undefined, entry: join(dir, 'lib/a.mjs') })
+  t.match(await read(dir), { problem: undefined, entry: join(dir, 'lib/a.mjs'), panel: join(dir, 'panel') })
   const { main, ...mainless } = manifest
   const other = writePackage(join(t.testdir(), 'y'), 'lamp', { 'package.json': mainless })
   t.match(await read(other), { problem: undefined, entry: join(other, 'index.js') })

@@ -6,6 +6,7 @@ import { GeneratedPanel } from './generated.tsx'
 import { explain, type PanelProps } from './kit.tsx'
 import type { Module } from './module.ts'
 import { StandingLine, useStanding } from './standing.tsx'
+import { StrangersPanel } from './stranger.tsx'
 import { hasText, t } from './text.ts'
 
 type PanelFile = { readonly default: ComponentType<PanelProps> }
@@ -22,7 +23,7 @@ export const nameOf = (id: string): string => (hasText(`${id}.title`) ? t(`${id}
 
 export function ModulePage({ module }: { module: Module }) {
   useEffect(() => module.watch(), [module])
-  const { builtin, description, isReachable, version } = module.contract.value
+  const { builtin, description, isReachable, panel, version } = module.contract.value
   const load = builtin ? panels.get(module.id) : undefined
   const isRunning = useStanding(module).state === 'running'
   const hasValues = module.contract.value.events.some(({ name }) => module.heard(name).value !== undefined)
@@ -36,10 +37,30 @@ export function ModulePage({ module }: { module: Module }) {
       </header>
       {module.refusal.value && <p class="card bad">{explain(module.refusal.value)}</p>}
       {!isReachable && <p class="card">{t('module.elsewhere', { namespace: module.contract.value.namespace })}</p>}
-      {isReachable &&
-        (isRunning || hasValues) &&
-        (load ? <OwnPanel key={module.id} module={module} load={load} /> : <GeneratedPanel module={module} />)}
+      {isReachable && (isRunning || hasValues) && (
+        <>
+          {panel && <StrangersPanel key={panel} module={module} path={panel} />}
+          {load ? (
+            <OwnPanel key={module.id} module={module} load={load} />
+          ) : (
+            <Generated module={module} isFolded={panel !== undefined} />
+          )}
+        </>
+      )}
     </>
+  )
+}
+
+/** Beside a panel of its author's own, what the contract says stays at hand: nothing can be hidden behind a panel. */
+function Generated({ module, isFolded }: { module: Module; isFolded: boolean }) {
+  if (!isFolded) return <GeneratedPanel module={module} />
+  return (
+    <details>
+      <summary>{t('module.contract')}</summary>
+      <div class="stack">
+        <GeneratedPanel module={module} />
+      </div>
+    </details>
   )
 }
 
