@@ -21,7 +21,15 @@ async function documentOfToday() {
   const contracts = plugins.map(({ directory, manifest }) => {
     const { contract } = evaluated.get(join(directory, 'contract.ts'))
     const { id, policy = 'patchbay' } = contract
-    return { id, state: 'running', version: manifest.version, builtin: true, namespace: '/', policy, contract }
+    return {
+      id,
+      state: 'running',
+      version: manifest.version,
+      builtin: true,
+      namespace: policy === 'patchbay' ? '/' : `/${id}`,
+      policy,
+      contract,
+    }
   })
   const { version } = JSON.parse(await readFile(join(root, 'package.json'), 'utf8'))
   return asyncApi(contracts, coreContract, version)

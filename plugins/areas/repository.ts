@@ -1,0 +1,411 @@
+import { randomUUID } from 'node:crypto'
+import type { OpenStore } from 'patchbay/plugin'
+import type { Tables } from './migrations.ts'
+
+type Db = OpenStore<Tables>['db']
+
+export interface Area {
+  readonly id: string
+  readonly name: string
+  readonly entityIds: string[]
+  readonly isEnabled: boolean
+  /** ISO 8601. */
+  readonly createdAt: string
+  readonly updatedAt: string
+}
+
+export type AreaEventName = 'area_added' | 'area_removed' | 'area_updated' | 'area_enabled' | 'area_disabled'
+export type Changes = Partial<Pick<Area, 'name' | 'entityIds' | 'isEnabled'>>
+
+/** An event as it was written down for one client. */
+export interface Posted {
+  readonly clientId: string
+  /** 1, 2, 3 … of that client. */
+  readonly seq: number
+  readonly event: AreaEventName
+  readonly payload: object
+  /** Common to the events of one change of several areas. */
+  readonly batch: string | null
+}
+
+export interface ClientRow {
+  readonly id: string
+  readonly name: string
+  readonly areaIds: string[]
+  readonly lastSeenAt: string | null
+  readonly revokedAt: string | null
+}
+
+const most = { areas: 1000, clients: 10_000, atOnce: 500 }
+/** Events that are kept for each client. */
+const history = 100
+
+const messages: Readonly<Record<AreaEventName, string>> = {
+  area_added: 'Area has been assigned to you by admin',
+  area_removed: 'Area has been removed by admin',
+  area_updated: 'Area has been updated by admin',
+  area_enabled: 'Area has been enabled by admin',
+  area_disabled: 'Area has been disabled by admin',
+}
+
+export const iso = (time: number): string => new Date(time).toISOString()
+
+const areaOf = (row: Tables['areas']): Area => ({
+  id: row.id,
+  name: row.name,
+  entityIds: JSON.parse(row.entity_ids) as string[],
+  isEnabled: row.is_enabled === 1,
+  createdAt: iso(row.created_at),
+  updatedAt: iso(row.updated_at),
+})
+
+/** What a change brings about: the areas as they are now, and what their clients are told. */
+export interface Outcome {
+  readonly areas: Area[]
+  readonly posted: Posted[]
+}
+
+/** Areas, clients and what was told to them. Every change and the events that tell of it are one transaction. */
+export class Repository {
+  readonly #db: Db
+  readonly #refuse: (code: 'AREA_NOT_FOUND' | 'AREA_EXISTS' | 'CLIENT_NOT_FOUND' | 'FULL') => Error
+
+  /** `refuse` makes the error that a request is answered with. */
+  constructor(db: Db, refuse: (code: 'AREA_NOT_FOUND' | 'AREA_EXISTS' | 'CLIENT_NOT_FOUND' | 'FULL') => Error) {
+    this.#db = db
+    this.#refuse = refuse
+  }
+
+  /** All, or those of a client. */
+  async areas(clientId?: string): Promise<Area[]> {
+    let query = this.#db.selectFrom('areas').selectAll().orderBy('created_at').orderBy('id')
+    if (clientId !== undefined)
+      query = query.where('id', 'in', (eb) => eb.selectFrom('assignments').select('area_id').where('client_id', '=', clientId))
+    return (await query.execute()).map(areaOf)
+  }
+
+  async area(id: string, clientId?: string): Promise<Area> {
+    const [found] = (await this.areas(clientId)).filter((area) => area.id === id)
+    if (!found) throw this.#refuse('AREA_NOT_FOUND')
+    return found
+  }
+
+  create({
+    id = `area_${randomUUID()}`,
+    name,
+    entityIds = [],
+    isEnabled = true,
+  }: Changes & { id?: string; name: string }): Promise<Area> {
+    return this.#write(async (trx, now) => {
+      const { count } = await trx
+        .selectFrom('areas')
+        .select(({ fn }) => fn.countAll<number>().as('count'))
+        .executeTakeFirstOrThrow()
+      if (count >= most.areas) throw this.#refuse('FULL')
+      const row = {
+        id,
+        name,
+        entity_ids: JSON.stringify(entityIds),
+        is_enabled: Number(isEnabled),
+        created_at: now,
+        updated_at: now,
+      }
+      const made = await trx
+        .insertInto('areas')
+        .values(row)
+        .onConflict((conflict) => conflict.doNothing())
+        .returning('id')
+        .execute()
+      if (made.length === 0) throw this.#refuse('AREA_EXISTS')
+      return areaOf(row)
+    })
+  }
+
+  /** Several at once if all are there; to their clients that is one change. */
+  change(ids: readonly string[], { name, entityIds, isEnabled }: Changes): Promise<Outcome> {
+    return this.#write(async (trx, now) => {
+      const rows = await trx
+        .updateTable('areas')
+        .set({
+          updated_at: now,
+          ...(name !== undefined && { name }),
+          ...(entityIds && { entity_ids: JSON.stringify(entityIds) }),
+          ...(isEnabled !== undefined && { is_enabled: Number(isEnabled) }),
+        })
+        .where('id', 'in', [...ids])
+        .returningAll()
+        .execute()
+      if (rows.length < ids.length) throw this.#refuse('AREA_NOT_FOUND')
+      const areas = ids.flatMap((id) => rows.filter((row) => row.id === id)).map(areaOf)
+      const batch = ids.length > 1 ? randomUUID() : null
+      return { areas, posted: await this.#tellHolders(trx, now, 'area_updated', areas, batch) }
+    })
+  }
+
+  toggle(id: string): Promise<Outcome> {
+    return this.#write(async (trx, now) => {
+      const [row] = await trx
+        .updateTable('areas')
+        .set((eb) => ({ is_enabled: eb(eb.val(1), '-', eb.ref('is_enabled')), updated_at: now }))
+        .where('id', '=', id)
+        .returningAll()
+        .execute()
+      if (!row) throw this.#refuse('AREA_NOT_FOUND')
+      const areas = [areaOf(row)]
+      const event = row.is_enabled === 1 ? 'area_enabled' : 'area_disabled'
+      return { areas, posted: await this.#tellHolders(trx, now, event, areas) }
+    })
+  }
+
+  remove(id: string): Promise<Outcome> {
+    return this.#write(async (trx, now) => {
+      const rows = await trx.selectFrom('areas').selectAll().where('id', '=', id).execute()
+      if (rows.length === 0) throw this.#refuse('AREA_NOT_FOUND')
+      const areas = rows.map(areaOf)
+      const posted = await this.#tellHolders(trx, now, 'area_removed', areas)
+      await trx.deleteFrom('areas').where('id', '=', id).execute()
+      return { areas, posted }
+    })
+  }
+
+  async clients(): Promise<ClientRow[]> {
+    return this.#clients(this.#db)
+  }
+
+  async client(id: string): Promise<ClientRow> {
+    const [found] = await this.#clients(this.#db, id)
+    if (!found) throw this.#refuse('CLIENT_NOT_FOUND')
+    return found
+  }
+
+  /** Which areas a client has from now on: those that `choose` makes of what it has. */
+  assign(clientId: string, choose: (has: readonly string[]) => readonly string[]): Promise<Posted[]> {
+    return this.#write(async (trx, now) => {
+      const [client] = await this.#clients(trx, clientId)
+      if (!client || client.revokedAt !== null) throw this.#refuse('CLIENT_NOT_FOUND')
+      const wanted = choose(client.areaIds)
+      const [added, removed] = [
+        wanted.filter((id) => !client.areaIds.includes(id)),
+        client.areaIds.filter((id) => !wanted.includes(id)),
+      ]
+      const rows = await byParts([...added, ...removed], (ids) =>
+        trx.selectFrom('areas').selectAll().where('id', 'in', ids).execute(),
+      )
+      const areas = new Map(rows.map((row) => [row.id, areaOf(row)]))
+      const named = (ids: readonly string[]) =>
+        ids.map((id) => {
+          const area = areas.get(id)
+          if (!area) throw this.#refuse('AREA_NOT_FOUND')
+          return area
+        })
+      const wishes = [
+        ...named(removed).map((area) => ({ clientId, event: 'area_removed' as const, area })),
+        ...named(added).map((area) => ({ clientId, event: 'area_added' as const, area })),
+      ]
+      await byParts(removed, (ids) =>
+        trx.deleteFrom('assignments').where('client_id', '=', clientId).where('area_id', 'in', ids).execute(),
+      )
+      await byParts(added, (ids) =>
+        trx
+          .insertInto('assignments')
+          .values(ids.map((id) => ({ client_id: clientId, area_id: id })))
+          .execute(),
+      )
+      return this.#post(trx, now, wishes)
+    })
+  }
+
+  /**
+   * Who connects or asks with a client's token that was issued at `issuedAt`: made known if it is not. Undefined if the token was revoked.
+   */
+  async meet(id: string, issuedAt: number): Promise<{ readonly last: number; readonly delivered: number } | undefined> {
+    const known = () => this.#db.selectFrom('clients').selectAll().where('id', '=', id).executeTakeFirst()
+    const row = (await known()) ?? (await this.#write((trx, now) => this.#register(trx, now, id, id)))
+    if (row.revoked_at !== null && issuedAt <= row.revoked_at) return undefined
+    return { last: row.last_seq, delivered: row.delivered_seq }
+  }
+
+  /** A client that was paired, with areas. It is told of these by its pairing. */
+  async admit(trx: Db, now: number, id: string, name: string, areaIds: readonly string[]): Promise<void> {
+    await this.#register(trx, now, id, name)
+    const found = await byParts(areaIds, (ids) => trx.selectFrom('areas').select('id').where('id', 'in', ids).execute())
+    if (found.length < areaIds.length) throw this.#refuse('AREA_NOT_FOUND')
+    await byParts(areaIds, (ids) =>
+      trx
+        .insertInto('assignments')
+        .values(ids.map((areaId) => ({ client_id: id, area_id: areaId })))
+        .execute(),
+    )
+  }
+
+  /** Its tokens until now are bad. What it had is taken from it. */
+  revoke(id: string): Promise<void> {
+    return this.#write(async (trx, now) => {
+      const changed = await trx.updateTable('clients').set({ revoked_at: now }).where('id', '=', id).returning('id').execute()
+      if (changed.length === 0) throw this.#refuse('CLIENT_NOT_FOUND')
+      await trx.deleteFrom('assignments').where('client_id', '=', id).execute()
+      await trx.deleteFrom('events').where('client_id', '=', id).execute()
+    })
+  }
+
+  /** What was written down for a client after `seq`, in order. */
+  async eventsAfter(clientId: string, seq: number): Promise<Posted[]> {
+    const rows = await this.#db
+      .selectFrom('events')
+      .selectAll()
+      .where('client_id', '=', clientId)
+      .where('seq', '>', seq)
+      .orderBy('seq')
+      .execute()
+    return rows.map(({ event, payload, batch, seq }) => ({
+      clientId,
+      seq,
+      event: event as AreaEventName,
+      payload: JSON.parse(payload) as object,
+      batch,
+    }))
+  }
+
+  /** How far each client has come; never backwards. */
+  async saveDelivered(delivered: ReadonlyMap<string, number>): Promise<void> {
+    const now = Date.now()
+    await this.#db.transaction().execute(async (trx) => {
+      for (const [id, seq] of [...delivered].sort(([one], [other]) => (one < other ? -1 : 1)))
+        await trx
+          .updateTable('clients')
+          .set((eb) => ({
+            last_seen_at: now,
+            delivered_seq: eb.case().when('delivered_seq', '<', seq).then(seq).else(eb.ref('delivered_seq')).end(),
+          }))
+          .where('id', '=', id)
+          .execute()
+    })
+  }
+
+  /** A change, after all that were made before. */
+  async #write<T>(work: (trx: Db, now: number) => Promise<T>): Promise<T> {
+    return this.#db.transaction().execute(async (trx) => {
+      await trx
+        .updateTable('clock')
+        .set((eb) => ({ ticks: eb('ticks', '+', 1) }))
+        .execute()
+      return work(trx, Date.now())
+    })
+  }
+
+  /** For what else is kept. */
+  readonly write = this.#write.bind(this)
+
+  async #register(trx: Db, now: number, id: string, name: string): Promise<Tables['clients']> {
+    const { count } = await trx
+      .selectFrom('clients')
+      .select(({ fn }) => fn.countAll<number>().as('count'))
+      .executeTakeFirstOrThrow()
+    if (count >= most.clients) throw this.#refuse('FULL')
+    const row = { id, name, created_at: now, last_seen_at: null, revoked_at: null, last_seq: 0, delivered_seq: 0 }
+    // Another of its connections, or another host, may have been quicker.
+    await trx
+      .insertInto('clients')
+      .values(row)
+      .onConflict((conflict) => conflict.doNothing())
+      .execute()
+    return trx.selectFrom('clients').selectAll().where('id', '=', id).executeTakeFirstOrThrow()
+  }
+
+  async #clients(db: Db, id?: string): Promise<ClientRow[]> {
+    let [rows, assignments] = [
+      db.selectFrom('clients').selectAll().orderBy('created_at').orderBy('id'),
+      db.selectFrom('assignments').selectAll(),
+    ]
+    if (id !== undefined) [rows, assignments] = [rows.where('id', '=', id), assignments.where('client_id', '=', id)]
+    const areaIds = new Map<string, string[]>()
+    for (const { client_id, area_id } of await assignments.orderBy('area_id').execute())
+      areaIds.set(client_id, [...(areaIds.get(client_id) ?? []), area_id])
+    return (await rows.execute()).map((row) => ({
+      id: row.id,
+      name: row.name,
+      areaIds: areaIds.get(row.id) ?? [],
+      lastSeenAt: row.last_seen_at === null ? null : iso(row.last_seen_at),
+      revokedAt: row.revoked_at === null ? null : iso(row.revoked_at),
+    }))
+  }
+
+  async #tellHolders(
+    trx: Db,
+    now: number,
+    event: AreaEventName,
+    areas: readonly Area[],
+    batch: string | null = null,
+  ): Promise<Posted[]> {
+    const wishes: Wish[] = []
+    for (const area of areas) {
+      const holders = await trx
+        .selectFrom('assignments')
+        .select('client_id')
+        .where('area_id', '=', area.id)
+        .orderBy('client_id')
+        .execute()
+      wishes.push(...holders.map(({ client_id }) => ({ clientId: client_id, event, area })))
+    }
+    return this.#post(trx, now, wishes, batch)
+  }
+
+  /** Writes events down, numbered for each client; of each the latest are kept. */
+  async #post(trx: Db, now: number, wishes: readonly Wish[], batch: string | null = null): Promise<Posted[]> {
+    const counts = new Map<string, number>()
+    for (const { clientId } of wishes) counts.set(clientId, (counts.get(clientId) ?? 0) + 1)
+    const next = new Map<string, number>()
+    for (const count of new Set(counts.values())) {
+      const ids = [...counts].filter(([, each]) => each === count).map(([id]) => id)
+      const rows = await byParts(ids, (part) =>
+        trx
+          .updateTable('clients')
+          .set((eb) => ({ last_seq: eb('last_seq', '+', count) }))
+          .where('id', 'in', part)
+          .returning(['id', 'last_seq'])
+          .execute(),
+      )
+      for (const { id, last_seq } of rows) next.set(id, last_seq - count + 1)
+    }
+    const posted = wishes.map(({ clientId, event, area: { id, name, entityIds, isEnabled } }) => {
+      const seq = next.get(clientId) as number
+      next.set(clientId, seq + 1)
+      const payload = { areaId: id, name, entityIds, isEnabled, message: messages[event], timestamp: iso(now) }
+      return { clientId, seq, event, payload, batch }
+    })
+    await byParts(posted, (part) =>
+      trx
+        .insertInto('events')
+        .values(
+          part.map(({ clientId, payload, ...rest }) => ({ client_id: clientId, ...rest, payload: JSON.stringify(payload) })),
+        )
+        .execute(),
+    )
+    await byParts([...counts.keys()], (ids) =>
+      trx
+        .deleteFrom('events')
+        .where('client_id', 'in', ids)
+        .where('seq', '<=', (eb) =>
+          eb
+            .selectFrom('clients')
+            .whereRef('clients.id', '=', 'events.client_id')
+            .select((of) => of('clients.last_seq', '-', history).as('oldest')),
+        )
+        .execute(),
+    )
+    return posted
+  }
+}
+
+interface Wish {
+  readonly clientId: string
+  readonly event: AreaEventName
+  readonly area: Area
+}
+
+/** A statement takes only so many values. */
+async function byParts<T, R>(all: readonly T[], work: (part: T[]) => Promise<R[]>): Promise<R[]> {
+  const results: R[] = []
+  for (let at = 0; at < all.length; at += most.atOnce) results.push(...(await work(all.slice(at, at + most.atOnce))))
+  return results
+}
