@@ -115,7 +115,7 @@ export const camera = defineContract({
         Type.Object(
           {
             name: Type.String({ minLength: 1, maxLength: 64 }),
-            url: Type.String({ pattern: '^rtsps?://', maxLength: 1024, description: 'may hold name and password' }),
+            url: Type.String({ pattern: '^rtsp://', maxLength: 1024, description: 'may hold name and password' }),
           },
           { additionalProperties: false },
         ),

@@ -10,9 +10,7 @@ export async function pluginProblems() {
   const plugins = await builtinPlugins()
   for (const entry of await readdir(join(root, 'plugins'), { withFileTypes: true })) {
     const folder = entry.name
-    // A driver may be there before what makes a plugin of it.
-    if (!entry.isDirectory() || !(await exists(join(root, 'plugins', folder, 'index.ts')))) continue
-    if (!plugins.some((plugin) => plugin.folder === folder))
+    if (entry.isDirectory() && !plugins.some((plugin) => plugin.folder === folder))
       problems.push(`plugins/${folder}: package.json has no "patchbay" field`)
   }
   const contracts = await evaluateContracts(plugins)

@@ -77,6 +77,6 @@ async function readyResolution(exec: Exec, url: string): Promise<Resolution | un
 
 function mustBeRtsp(name: string, url: string): void {
   // What could end the word in the script cannot be in it.
-  const isClean = /^rtsps?:\/\/[\x21-\x7e]+$/.test(url) && !/['"\\]/.test(url)
+  const isClean = /^rtsp:\/\/[\x21-\x7e]+$/.test(url) && !/['"\\]/.test(url)
   if (!isClean || !URL.canParse(url)) throw new Error(`The address of the camera ${name} is not one of RTSP (rtsp://...).`)
 }
