@@ -97,7 +97,14 @@ void t.test('a refused password and an absent camera are told, without what is s
 })
 
 void t.test('only an address of RTSP is one', (t) => {
-  for (const url of ['http://camera/', 'rtsps://camera/', 'file:///etc/passwd', "rtsp://camera/'\nfile /etc/passwd", 'rtsp://camera/a b', 'rtsp://'])
+  for (const url of [
+    'http://camera/',
+    'rtsps://camera/',
+    'file:///etc/passwd',
+    "rtsp://camera/'\nfile /etc/passwd",
+    'rtsp://camera/a b',
+    'rtsp://',
+  ])
     t.throws(() => openLens(t, { network: [{ name: 'Door', url }] }), /not one of RTSP/)
   t.end()
 })
