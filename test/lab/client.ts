@@ -20,11 +20,16 @@ export class LabClient {
   readonly heard: Array<readonly [event: string, value: unknown]> = []
   readonly #ear = new EventEmitter()
 
-  /** As the Telegram user of this id; resolves when it is let in. It reconnects by itself, as a stock client does. */
+  /** As the Telegram user of this id; resolves when it is let in. It reconnects by itself, as a stock client does, and goes on with its session. */
   static async connect(t: { teardown(end: () => void): void }, port: number, user: number): Promise<LabClient> {
-    const auth = (give: (data: object) => void) => give({ initData: signedInitData(botToken, user) })
+    let sessionToken: string | undefined
+    const auth = (give: (data: object) => void) =>
+      give(sessionToken ? { sessionToken } : { initData: signedInitData(botToken, user) })
     const client = new LabClient(io(`http://127.0.0.1:${port}`, { auth, transports: ['websocket'], forceNew: true }))
     t.teardown(() => client.socket.close())
+    client.socket.on('auth:success', (greeting: { sessionToken: string }) => {
+      sessionToken = greeting.sessionToken
+    })
     await client.next('auth:success')
     return client
   }

@@ -132,6 +132,16 @@ export async function behaves(t: Test, server: Server): Promise<void> {
     t.equal(right.peak, 0, 'silence on the other')
   })
 
+  await t.test('it is mixed with what plays, which plays on', async (t) => {
+    const stream = await session.play('left', 0.4)
+    const atLeft = await session.listen('left')
+    t.match(await client.ask('audio:test_sound'), { success: true })
+    const { peak } = await atLeft()
+    // The sum of the two, at an eighth.
+    t.ok(Math.abs(peak - (0.4 + 0.25) / 8) < 0.005, `peak ${peak}`)
+    t.equal(await session.outputOf(stream), 'left')
+  })
+
   await t.test('what plays moves with the output; an output that nobody has is refused', async (t) => {
     const stream = await session.play('left')
     t.equal(await session.outputOf(stream), 'left')

@@ -1,7 +1,7 @@
 // Real sound servers in a session of the test's own: no sound card, outputs that lead nowhere, and ears on what is sent to them.
 import { type ChildProcess, execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
@@ -99,10 +99,13 @@ export class Session {
         )
   }
 
-  /** A program that plays silence until the end of the session; resolves with the number of its stream. */
-  async play(output: string): Promise<string> {
+  /** A program that plays samples of this level (of full scale) until it has played a minute; resolves with the number of its stream. */
+  async play(output: string, level = 0): Promise<string> {
     const before = await this.#streams()
-    const child = this.#spawn('pacat', '--playback', `--device=${output}`, '--latency-msec=100', '/dev/zero')
+    const file = join(this.directory, 'samples')
+    writeFileSync(file, Buffer.from(new Int16Array(60 * 48_000 * 2).fill(Math.round(level * 0x8000)).buffer))
+    const format = ['--format=s16le', '--rate=48000', '--channels=2', '--latency-msec=100']
+    const child = this.#spawn('pacat', '--playback', `--device=${output}`, ...format, file)
     for (;;) {
       const found = (await this.#streams()).find((line) => !before.includes(line))
       if (found) return found.split('\t')[0] as string
