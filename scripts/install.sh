@@ -68,10 +68,13 @@ build() {
   fi
 }
 
-# What plugins use: the system bus, permission to restart and to run as users of their own, the health of drives. It runs without, with less to show.
+# What plugins use: the system bus, permission to restart and to run as users of their own, the health of drives, sound. It runs without,
+# with less to show.
 debian_packages() {
-  local missing=() name
-  for name in dbus polkitd xdg-dbus-proxy nvme-cli smartmontools; do
+  local missing=() name sound='dbus-user-session pulseaudio-utils'
+  # The two do not live together, and who has PulseAudio has it for some reason.
+  if [ "$(dpkg-query -W -f='${db:Status-Status}' pulseaudio 2>/dev/null || true)" != installed ]; then sound="$sound pipewire-pulse wireplumber"; fi
+  for name in dbus polkitd xdg-dbus-proxy nvme-cli smartmontools $sound; do
     if [ "$(dpkg-query -W -f='${db:Status-Status}' "$name" 2>/dev/null || true)" != installed ]; then missing+=("$name"); fi
   done
   if [ ${#missing[@]} -eq 0 ]; then return; fi
@@ -134,7 +137,7 @@ make_user() { # RELEASE
 # switch_to RELEASE: runs it; fails if it does not get healthy.
 switch_to() {
   put_files '' local "$1" "$opt/current" "$node" && point current "$1" && configure_machine &&
-    systemctl --quiet enable patchbay.service patchbay-smart.socket && systemctl restart patchbay-smart.socket && healthy
+    systemctl --quiet enable patchbay.service patchbay-smart.socket && systemctl restart patchbay-smart.socket && healthy && start_sound
 }
 
 prune() {
@@ -187,7 +190,7 @@ install_release() {
     if [ "$release" = "$before" ]; then before=$(readlink "$opt/previous" || true); fi
     if [ -d "$release" ]; then rm -rf "$staging"; touch "$release"; else mv "$staging" "$release"; fi
   fi
-  step 'makes the system user patchbay, who may use cameras, sound and Bluetooth, and no shell' make_user "${release:-}"
+  step 'makes the system user patchbay, who may use cameras, sound and Bluetooth, and patchbay-sound, in whose session sound lives; no shell for either' make_user "${release:-}"
   if [ -e "$opt/current" ] || [ -n "$(ls -A "$state" 2>/dev/null)" ] || ls "$config"/*.json >/dev/null 2>&1; then
     backup=$backups/before-$version-$(date +%Y%m%d-%H%M%S).tar.gz
     step "saves settings and sessions to $backup" make_backup "$backup" "${release:-}"

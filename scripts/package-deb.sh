@@ -37,7 +37,8 @@ Architecture: $arch
 Maintainer: the authors of Patchbay <patchbay@localhost>
 Installed-Size: $(du -sk --exclude=DEBIAN "$tree" | cut -f1)
 Depends: nodejs (>= 20.19), systemd (>= 252), dbus, passwd, libc6 (>= 2.30), libgcc-s1
-Recommends: polkitd (>= 121), nvme-cli, smartmontools, xdg-dbus-proxy, ffmpeg
+Recommends: polkitd (>= 121), nvme-cli, smartmontools, xdg-dbus-proxy, ffmpeg, pipewire-pulse | pulseaudio, wireplumber | pulseaudio,
+ dbus-user-session, pulseaudio-utils
 Suggests: avahi-daemon
 Description: plugin-host daemon to watch and control this machine
  Patchbay hosts plugins, each of which tells and does something on a small
@@ -64,6 +65,7 @@ if [ -d /run/systemd/system ]; then
   systemctl restart patchbay-smart.socket
   # That it does not start (a wrong setting) is told, and does not leave the package half installed.
   systemctl restart patchbay.service || echo 'patchbay does not run: sudo journalctl -u patchbay' >&2
+  start_sound
   if [ -z "$2" ]; then echo 'A link to log in as the owner: sudo patchbay login'; fi
 else
   systemd-sysusers patchbay.conf
@@ -76,6 +78,10 @@ cat >"$tree/DEBIAN/prerm" <<'PRERM'
 set -e
 # An upgrade stops nothing: postinst restarts it.
 if [ "$1" = remove ] && [ -d /run/systemd/system ]; then systemctl --quiet disable --now patchbay.service patchbay-smart.socket; fi
+if [ "$1" = remove ]; then
+  . /usr/lib/patchbay/service/functions.sh
+  stop_sound
+fi
 PRERM
 cat >"$tree/DEBIAN/postrm" <<'POSTRM'
 #!/bin/sh
@@ -84,6 +90,7 @@ if [ "$1" = purge ] || [ "$1" = remove ]; then rm -rf /etc/systemd/system/patchb
 if [ "$1" = purge ]; then
   rm -rf /etc/patchbay /var/lib/patchbay /var/backups/patchbay /etc/credstore/patchbay.telegram-bot-token /etc/credstore/patchbay.store-url
   if getent passwd patchbay >/dev/null; then userdel patchbay; fi
+  if getent passwd patchbay-sound >/dev/null; then userdel patchbay-sound; fi
 fi
 if [ -d /run/systemd/system ]; then systemctl daemon-reload; fi
 POSTRM

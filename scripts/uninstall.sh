@@ -41,12 +41,14 @@ for place in $plugin_groups; do
   if [ -e "$place" ]; then step "removes $place" rm -r "${place%/*}"; fi
 done
 if [ -e "$opt" ]; then step "removes $opt" rm -rf "$opt"; fi
+step 'ends the session for sound' stop_sound
 step 'lets systemd know' reload
 if [ -n "$purge" ]; then
   for path in "$config" "$state" "$backups" "$credential" "$store_url" /etc/systemd/system/patchbay.service.d; do
     if [ -e "$path" ]; then step "removes $path" rm -rf "$path"; fi
   done
   if getent passwd patchbay >/dev/null; then step 'removes the user patchbay' userdel patchbay; fi
+  if getent passwd "$sound_user" >/dev/null; then step "removes the user $sound_user" userdel "$sound_user"; fi
 else
   say "settings and sessions stay in $config and $state, backups in $backups; with --purge they go too"
 fi

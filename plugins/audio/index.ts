@@ -2,12 +2,14 @@ import { definePlugin } from 'patchbay/plugin'
 import { audio } from './contract.ts'
 import { AudioFailure } from './driver/failure.ts'
 import { follow } from './driver/follow.ts'
+import { inSession } from './driver/pactl.ts'
 import { createSound } from './driver/sound.ts'
 import { findings } from './findings.ts'
 
 export default definePlugin(audio, {
   start(ctx) {
-    const sound = createSound(ctx.exec)
+    const exec = inSession(ctx.exec)
+    const sound = createSound(exec)
     /** The failure of a driver is the answer of the command. */
     const coded = async <T>(work: Promise<T>): Promise<T> => {
       try {
@@ -29,7 +31,7 @@ export default definePlugin(audio, {
     let failure: AudioFailure | undefined
     ctx.whileSubscribed((watch) => {
       failure = undefined
-      const following = follow(ctx.exec, watch.signal, {
+      const following = follow(exec, watch.signal, {
         onState(state) {
           failure = undefined
           watch.publish('audio:state', state)

@@ -3,6 +3,8 @@
 opt=/opt/patchbay config=/etc/patchbay state=/var/lib/patchbay backups=/var/backups/patchbay credential=/etc/credstore/patchbay.telegram-bot-token store_url=/etc/credstore/patchbay.store-url
 # What this machine's groups make of the templates for plugins with devices.
 plugin_groups='/etc/systemd/system/patchbay-plugin-dev@.service.d/groups.conf /etc/systemd/system/patchbay-plugin-dev-net@.service.d/groups.conf'
+# The user in whose session sound lives, and its home.
+sound_user=patchbay-sound sound_home=/var/lib/patchbay-sound
 
 # service_files local|package: what belongs outside the package's own directory, a line each: source, place, mode.
 service_files() {
@@ -73,11 +75,31 @@ configure_machine() {
   systemctl daemon-reload
 }
 
+# start_sound: after the service, with which it would compete on a small machine. From then on the session of that user runs from boot on,
+# with nobody logged in. Without logind there is none, and so no sound.
+start_sound() {
+  local group
+  for group in audio bluetooth; do
+    if getent group "$group" >/dev/null; then usermod --append --groups "$group" "$sound_user"; fi
+  done
+  loginctl enable-linger "$sound_user" 2>/dev/null || true
+}
+
+# stop_sound: what start_sound began, and what is left of it.
+stop_sound() {
+  local uid
+  if uid=$(id -u "$sound_user" 2>/dev/null); then
+    loginctl disable-linger "$sound_user" 2>/dev/null || true
+    systemctl --quiet stop "user@$uid.service" 2>/dev/null || true
+  fi
+  rm -rf /run/patchbay-sound "$sound_home"
+}
+
 # Starts the release that is in place. Fails if it does not tell systemd within 30 s that it is ready, or does not stay so.
 healthy() {
   systemctl reset-failed patchbay.service 2>/dev/null || true
-  # The daemon that runs now has 10 s to stop.
-  timeout 40 systemctl restart patchbay.service || return
+  # The daemon that runs now has 10 s to stop. The lab's machine is slower than any this is for.
+  timeout "${PATCHBAY_READY_WITHIN:-40}" systemctl restart patchbay.service || return
   sleep 2
   systemctl --quiet is-active patchbay.service && [ "$(systemctl show -P NRestarts patchbay.service)" -eq 0 ]
 }

@@ -43,13 +43,13 @@ export const botToken = '123456789:AAHfiqksKZ8WmR2zSjiQ7_v4TMAKdiHm9T0'
 
 /**
  * Makes it a service, by the installer, that listens on port 8080 of every address. `users` are Telegram ids with their roles, `off`
- * plugins that are switched off. The installer gives the service 30 s to start, which a machine may not keep whose own is busy: here it
- * has longer. What the installer itself does is the subject of service.test.ts.
+ * plugins that are switched off; with `sound` the session for that goes on. The installer gives the service 30 s to start, which a
+ * machine may not keep whose own is busy: here it has longer. What the installer itself does is the subject of service.test.ts.
  */
 export async function installPatchbay(
   machine: Machine,
   users: Readonly<Record<string, string>>,
-  { off = [] }: { off?: readonly string[] } = {},
+  { off = [], sound = false }: { off?: readonly string[]; sound?: boolean } = {},
 ): Promise<void> {
   await putPatchbay(machine)
   const plugins = Object.fromEntries(off.map((id) => [id, { enabled: false }]))
@@ -61,7 +61,9 @@ export async function installPatchbay(
     printf '%s\\n' '${JSON.stringify({ plugins })}' >config/plugins.json
     install -d -m 700 /etc/credstore
     printf '%s\\n' '${botToken}' | install -m 600 /dev/stdin /etc/credstore/patchbay.telegram-bot-token
-    scripts/install.sh || { echo "It failed with $?."; systemctl start patchbay; }`
+    PATCHBAY_READY_WITHIN=300 scripts/install.sh
+    # What starts with WirePlumber takes this machine half a minute, and Bluetooth's audio profiles would be there too.
+    ${sound ? '' : 'loginctl disable-linger patchbay-sound; systemctl stop user@$(id -u patchbay-sound)'}`
   const { code, output } = await machine.run(script, { timeoutMs: 800_000 })
   if (code !== 0) throw new Error(`The installer failed:\n${output}`)
 }

@@ -34,11 +34,13 @@ export async function absentOutput(directory = '/dev/snd'): Promise<AudioFailure
     return new AudioFailure('AUDIO_NO_OUTPUT', sentence, { mend: `sudo usermod -aG audio ${name}` })
   }
   return new AudioFailure('AUDIO_NO_OUTPUT', `${none}: the sound server uses none of the sound cards.`, {
-    mend: `sudo usermod -aG audio ${name} && sudo systemctl restart user@${process.getuid?.() ?? 0}.service`,
+    mend: `sudo usermod -aG audio ${name} && sudo systemctl restart user@$(id -u ${name}).service`,
   })
 }
 
+/** In whose session sound lives: that of this process, but for the service, which has a user for it (scripts/service). */
 function userName(): string {
+  if (process.env.XDG_RUNTIME_DIR === '/run/patchbay-sound') return 'patchbay-sound'
   try {
     return userInfo().username
   } catch {

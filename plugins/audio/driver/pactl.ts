@@ -20,6 +20,18 @@ export interface Exec {
   }>
 }
 
+/**
+ * Tells programs which server to speak to by its socket: by the directory alone they take none whose owner is another user, as it is
+ * for a service (scripts/service).
+ */
+export function inSession(exec: Exec): Exec {
+  const server = () => `--server=unix:${process.env.XDG_RUNTIME_DIR ?? `/run/user/${process.getuid?.() ?? 0}`}/pulse/native`
+  return {
+    run: (program, args, options) => exec.run(program, [server(), ...args], options),
+    start: (program, args, options) => exec.start(program, [server(), ...args], options),
+  }
+}
+
 /** It answers within milliseconds; one that does not hangs. */
 const TIMEOUT_MS = 2000
 
