@@ -2,9 +2,10 @@
 // own user, with hci0; the other device is hci1, in the hands of bluetoothctl. One machine; the tests follow one another, each in the
 // state that the one before has left.
 import t from 'tap'
-import { LabClient } from './client.ts'
+import { type Answer, LabClient } from './client.ts'
 import { bootMachine } from './machine.ts'
 import { installPatchbay } from './patchbay.ts'
+import { recorded, type Source } from './record.ts'
 
 interface Device {
   readonly mac: string
@@ -41,7 +42,7 @@ const machine = await bootMachine(t, { ports: [8080], hardware: true })
 elapsed('booted')
 // one user may pair five times in 30 s, so there are several
 const users = Object.fromEntries(Array.from({ length: 20 }, (_, index) => [String(1000 + index), 'owner']))
-await installPatchbay(machine, users)
+await installPatchbay(machine, users, { off: ['audio', 'camera', 'storage', 'system', 'wifi'] })
 elapsed('installed')
 
 /** The output of a script that must succeed. */
@@ -50,6 +51,26 @@ async function sh(script: string): Promise<string> {
   if (code !== 0) throw new Error(`exit code ${code} of ${script}:\n${output}`)
   return output.trimEnd()
 }
+const source: Source = {
+  plugin: 'bluetooth',
+  service: 'org.bluez',
+  root: '/',
+  interfaces: ['org.bluez.Adapter1', 'org.bluez.Device1', 'org.bluez.Battery1'],
+  signals: [],
+  // the host's, which looks whether there is an adapter
+  ignored: () => ['GetManagedObjects'],
+  withArguments: ['Set', 'RemoveDevice'],
+  version: 'bluetoothctl --version | grep -o "[0-9.]*$"',
+}
+/** What a command of a client's does, and all that follows from it, can be recorded. */
+const record = <T>(
+  name: string,
+  command: string,
+  payload: object,
+  work: () => Promise<T>,
+  more: (result: T) => object = () => ({}),
+) => recorded(machine, source, name, work, (result) => ({ command, payload, outcome: 'done', ...more(result) }))
+
 const port = machine.ports.get(8080) as number
 let lastUser = 1000
 /** Another user, who is asked what there is to be asked when they pair. */
@@ -88,29 +109,39 @@ const peer = {
 /** Scans until the other device is heard. */
 async function scan(): Promise<Device | undefined> {
   const client = await user()
-  t.match(await client.ask('bluetooth:scan'), { success: true })
-  const found = await shows(({ rssi }) => rssi !== null)
-  t.match(await client.ask('bluetooth:stop_scan'), { success: true })
-  return found
+  return record('scan', 'bluetooth:scan', {}, async () => {
+    t.match(await client.ask('bluetooth:scan'), { success: true })
+    const found = await shows(({ rssi }) => rssi !== null)
+    t.match(await client.ask('bluetooth:stop_scan'), { success: true })
+    return found
+  })
 }
 
 /** A new user pairs, and answers what they are asked. `there` is what is said at the other device when it shows a number. */
-async function pair({ accept, there }: { accept: boolean; there?: 'yes' | 'no' }) {
+async function pair({ accept, there }: { accept: boolean; there: 'yes' | 'no' }) {
   const client = await user()
   await sh(': >/run/peer.log')
+  const name = accept ? (there === 'yes' ? 'pair' : 'refused there') : 'declined here'
+  const more = ({ outcome }: { outcome: Answer }) => ({ accept, outcome: outcome.code ?? 'done' })
+  return record(name, 'bluetooth:pair', { mac: other }, () => pairing(client, accept, there), more)
+}
+async function pairing(client: LabClient, accept: boolean, there: 'yes' | 'no') {
   const question = client.next<Question>('bluetooth:pairing')
   const outcome = client.ask('bluetooth:pair', { mac: other })
   const asked = await Promise.race([question, outcome.then((answer) => Promise.reject(new Error(JSON.stringify(answer))))])
-  const shown = there ? await peer.hears('Confirm passkey [0-9]+') : ''
-  if (there) await peer.says(there)
+  const shown = await peer.hears('Confirm passkey [0-9]+')
+  await peer.says(there)
   t.match(await client.ask('bluetooth:pairing_answer', { id: asked.id, accept }), { success: true })
   return { asked, shown, outcome: await outcome }
 }
 
 /** It is forgotten on both sides. */
 async function unpair(): Promise<void> {
-  t.match(await (await user()).ask('bluetooth:unpair', { mac: other }), { success: true })
-  await isGone()
+  const client = await user()
+  await record('unpair', 'bluetooth:unpair', { mac: other }, async () => {
+    t.match(await client.ask('bluetooth:unpair', { mac: other }), { success: true })
+    await isGone()
+  })
   await peer.says(`remove ${ours}`)
   await peer.hears('Device has been removed|not available')
 }
@@ -147,13 +178,16 @@ void t.test('who says no on either side has not paired', async (t) => {
 
 void t.test('who pairs from outside, with nobody here having asked for it, is refused', async (t) => {
   await peer.start(false)
-  t.match(await (await user()).ask('bluetooth:discoverable', { on: true }), { success: true })
-  await peer.says('scan on')
-  await peer.hears(`Device ${ours}`)
-  await peer.says(`pair ${ours}`)
-  await peer.hears('Confirm passkey')
-  await peer.says('yes')
-  t.match(await peer.hears('Failed to pair'), 'org.bluez.Error.AuthenticationFailed')
+  const client = await user()
+  await record('from outside', 'bluetooth:discoverable', { on: true }, async () => {
+    t.match(await client.ask('bluetooth:discoverable', { on: true }), { success: true })
+    await peer.says('scan on')
+    await peer.hears(`Device ${ours}`)
+    await peer.says(`pair ${ours}`)
+    await peer.hears('Confirm passkey')
+    await peer.says('yes')
+    t.match(await peer.hears('Failed to pair'), 'org.bluez.Error.AuthenticationFailed')
+  })
   await sh("until journalctl -u patchbay -o cat | grep -q 'refused a device that nobody here asked for'; do sleep 0.5; done")
   await observer.now<Device[]>('bluetooth:devices', (all) => !all.some(({ paired }) => paired))
   elapsed('refused from outside')
@@ -188,7 +222,10 @@ void t.test('rfkill blocks it: that is said, and when it is over it can be switc
   await status(({ powered, blocked }) => !powered && blocked === 'soft')
   t.match(await (await user()).ask('bluetooth:scan'), { code: 'BT_BLOCKED_BY_RFKILL' })
   await sh('rfkill unblock bluetooth')
-  t.match(await (await user()).ask('bluetooth:power', { on: true }), { success: true })
-  await status(({ powered, blocked }) => powered && blocked === 'none')
+  const client = await user()
+  await record('switched on', 'bluetooth:power', { on: true }, async () => {
+    t.match(await client.ask('bluetooth:power', { on: true }), { success: true })
+    await status(({ powered, blocked }) => powered && blocked === 'none')
+  })
   elapsed('blocked')
 })

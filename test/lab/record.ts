@@ -14,7 +14,7 @@ export interface Source {
   readonly interfaces: readonly string[]
   readonly signals: readonly string[]
   /** Calls that it may make at any time: `standing` in the recording. A script that makes them once. */
-  readonly standing: { readonly method: string; readonly script: string }
+  readonly standing?: { readonly method: string; readonly script: string }
   /** Calls that do not belong to what is recorded, of those that were made. */
   readonly ignored: (calls: readonly string[]) => readonly string[]
   /** Calls of which the arguments are kept: none that carries a secret. */
@@ -45,7 +45,7 @@ export async function recorded<T>(
   about: (result: T) => object,
 ): Promise<T> {
   if (!process.env['PATCHBAY_LAB_RECORD']) return work()
-  const { plugin, service, root, standing } = source
+  const { plugin, service, root, standing = { script: ':' } } = source
   const begun = await machine.run(
     `set -e
     systemd-run --quiet --unit=record --property=StandardOutput=file:/run/record.json busctl monitor --json=short ${service}
@@ -76,7 +76,7 @@ function reduce(source: Source, plugin: string, lines: readonly Line[]): Pick<Re
     lines.findIndex(({ destination, reply_cookie }) => destination === sender && reply_cookie === cookie)
   const firstCall = lines.find(({ type, member }) => type === 'method_call' && member === 'GetManagedObjects') as Line
   const start = replyTo(firstCall)
-  const { method } = source.standing
+  const method = source.standing?.method
   const standing: Record<string, Payload> = {}
   for (const line of lines.filter(({ type, member }) => type === 'method_call' && member === method)) {
     const { type, payload } = lines[replyTo(line)] ?? {}
