@@ -28,14 +28,14 @@ export async function logIn(
 ): Promise<Opened & { url: string; daemon: Awaited<ReturnType<Place['start']>> }> {
   const daemon = await place.start(['--print-link'])
   const link = await daemon.program.says(/http:\S+\/login#\S+/)
-  const opened = await openPage(t, options)
+  const opened = await openApp(t, options)
   await opened.page.goto(link)
   await opened.page.getByRole('heading', { name: 'This machine' }).waitFor()
   return { ...opened, url: daemon.url, daemon }
 }
 
 /** A page that keeps what it complains of. */
-async function openPage(t: Test, options: BrowserContextOptions = {}): Promise<Opened> {
+export async function openApp(t: Test, options: BrowserContextOptions = {}): Promise<Opened> {
   const browser = await startBrowser(t)
   const context = await browser.newContext({ locale: 'en-GB', ...options })
   context.setDefaultTimeout(30_000)

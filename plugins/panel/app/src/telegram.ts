@@ -1,4 +1,4 @@
-import { on, parseInitDataQuery, postEvent } from '@tma.js/sdk'
+import { on, postEvent } from '@tma.js/sdk'
 import type { MainButton, Telegram } from './surroundings.ts'
 
 type Theme = Readonly<Record<string, string | undefined>>
@@ -42,7 +42,7 @@ export function enterTelegram(): Telegram | undefined {
   on('main_button_pressed', () => main?.press())
   return {
     initData,
-    startParam: startParamOf(initData) ?? launch.get('tgWebAppStartParam') ?? undefined,
+    startParam: new URLSearchParams(initData).get('start_param') ?? launch.get('tgWebAppStartParam') ?? undefined,
     haptic: (kind) =>
       tell(() =>
         kind === 'tap'
@@ -63,15 +63,6 @@ export function enterTelegram(): Telegram | undefined {
         }),
       )
     },
-  }
-}
-
-function startParamOf(initData: string): string | undefined {
-  try {
-    return parseInitDataQuery(initData).start_param
-  } catch {
-    // Not in a form that this SDK knows. The machine judges it.
-    return undefined
   }
 }
 
