@@ -16,8 +16,8 @@ import Database from 'libsql/promise'
 type Native = Database & { readonly inTransaction: boolean }
 
 const busyMs = 5000
-const mostWaiting = 1000
-const waitMs = 5000
+const mostWaiting = 10_000
+const stuckMs = 5000
 
 /** A file, spoken with over one connection: who wants to write waits for its turn. */
 export class LibsqlDialect implements Dialect {
@@ -53,12 +53,14 @@ class Adapter extends SqliteAdapter {
 
 interface Waiting {
   readonly resolve: (connection: Connection) => void
-  readonly timer: NodeJS.Timeout
+  readonly reject: (error: Error) => void
 }
 
 class LibsqlDriver implements Driver {
   readonly #file: string
-  readonly #waiting: Waiting[] = []
+  #waiting: Waiting[] = []
+  /** Runs while somebody waits, anew for each who had his turn. */
+  #stuck: NodeJS.Timeout | undefined
   #db: Native | undefined
   #connection: Connection | undefined
   #isTaken = false
@@ -81,21 +83,31 @@ class LibsqlDriver implements Driver {
       return connection
     }
     if (this.#waiting.length >= mostWaiting) throw new Error(`More than ${mostWaiting} wait for the store.`)
+    this.#stuck ??= setTimeout(() => this.#giveUp(), stuckMs)
     return new Promise((resolve, reject) => {
-      const giveUp = () => {
-        this.#waiting.splice(this.#waiting.indexOf(waiting), 1)
-        reject(new Error(`The store was not free for ${waitMs / 1000} s. Is it used beside a transaction that waits for that?`))
-      }
-      const waiting: Waiting = { resolve, timer: setTimeout(giveUp, waitMs) }
-      this.#waiting.push(waiting)
+      this.#waiting.push({ resolve, reject })
     })
   }
 
   async releaseConnection(connection: Connection): Promise<void> {
     const next = this.#waiting.shift()
     this.#isTaken = next !== undefined
-    clearTimeout(next?.timer)
+    if (this.#waiting.length > 0) this.#stuck?.refresh()
+    else this.#rest()
     next?.resolve(connection)
+  }
+
+  #giveUp(): void {
+    this.#rest()
+    const error = new Error(
+      `The store was not free for ${stuckMs / 1000} s. Is it used beside a transaction that waits for that?`,
+    )
+    for (const { reject } of this.#waiting.splice(0)) reject(error)
+  }
+
+  #rest(): void {
+    clearTimeout(this.#stuck)
+    this.#stuck = undefined
   }
 
   beginTransaction = (connection: Connection): Promise<void> => connection.begin()

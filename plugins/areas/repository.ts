@@ -70,6 +70,10 @@ export class Repository {
   readonly #db: Db
   readonly #refuse: (code: 'AREA_NOT_FOUND' | 'AREA_EXISTS' | 'CLIENT_NOT_FOUND' | 'FULL') => Error
 
+  readonly #newcomers = new Set<string>()
+  #welcoming: Promise<void> | undefined
+  #welcomed: Promise<void> = Promise.resolve()
+
   /** `refuse` makes the error that a request is answered with. */
   constructor(db: Db, refuse: (code: 'AREA_NOT_FOUND' | 'AREA_EXISTS' | 'CLIENT_NOT_FOUND' | 'FULL') => Error) {
     this.#db = db
@@ -220,14 +224,31 @@ export class Repository {
    */
   async meet(id: string, issuedAt: number): Promise<{ readonly last: number; readonly delivered: number } | undefined> {
     const known = () => this.#db.selectFrom('clients').selectAll().where('id', '=', id).executeTakeFirst()
-    const row = (await known()) ?? (await this.#write((trx, now) => this.#register(trx, now, id, id)))
+    const row = (await known()) ?? (await this.#welcome(id).then(known))
+    if (!row) throw this.#refuse('FULL')
     if (row.revoked_at !== null && issuedAt <= row.revoked_at) return undefined
     return { last: row.last_seq, delivered: row.delivered_seq }
   }
 
+  /** Those who come while others are written down are written down together: a disk takes its time for each time. */
+  #welcome(id: string): Promise<void> {
+    this.#newcomers.add(id)
+    this.#welcoming ??= this.#welcomed.then(() => {
+      const ids = [...this.#newcomers]
+      this.#newcomers.clear()
+      this.#welcoming = undefined
+      const written = this.#write(async (trx, now) => {
+        for (const each of ids) await this.#register(trx, now, each, each)
+      })
+      this.#welcomed = written.catch(() => undefined)
+      return written
+    })
+    return this.#welcoming
+  }
+
   /** A client that was paired, with areas. It is told of these by its pairing. */
   async admit(trx: Db, now: number, id: string, name: string, areaIds: readonly string[]): Promise<void> {
-    await this.#register(trx, now, id, name)
+    if (!(await this.#register(trx, now, id, name))) throw this.#refuse('FULL')
     const found = await byParts(areaIds, (ids) => trx.selectFrom('areas').select('id').where('id', 'in', ids).execute())
     if (found.length < areaIds.length) throw this.#refuse('AREA_NOT_FOUND')
     await byParts(areaIds, (ids) =>
@@ -296,12 +317,13 @@ export class Repository {
   /** For what else is kept. */
   readonly write = this.#write.bind(this)
 
-  async #register(trx: Db, now: number, id: string, name: string): Promise<Tables['clients']> {
+  /** False if there are as many as there may be. */
+  async #register(trx: Db, now: number, id: string, name: string): Promise<boolean> {
     const { count } = await trx
       .selectFrom('clients')
       .select(({ fn }) => fn.countAll<number>().as('count'))
       .executeTakeFirstOrThrow()
-    if (count >= most.clients) throw this.#refuse('FULL')
+    if (count >= most.clients) return false
     const row = { id, name, created_at: now, last_seen_at: null, revoked_at: null, last_seq: 0, delivered_seq: 0 }
     // Another of its connections, or another host, may have been quicker.
     await trx
@@ -309,7 +331,7 @@ export class Repository {
       .values(row)
       .onConflict((conflict) => conflict.doNothing())
       .execute()
-    return trx.selectFrom('clients').selectAll().where('id', '=', id).executeTakeFirstOrThrow()
+    return true
   }
 
   async #clients(db: Db, id?: string): Promise<ClientRow[]> {

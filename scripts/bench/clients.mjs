@@ -9,11 +9,15 @@ serve({
    * Connects a group of clients, one for each `auth`, and subscribes them to `module` if there is one. Any failure they hear of ends
    * the bench, unless they `mayFail`.
    */
-  async connect(name, { url, auths, module, mayFail }) {
+  async connect(name, { url, auths, module, mayFail, hasOwnAddresses }) {
     const sockets = []
     groups.set(name, sockets)
     for (let index = 0; index < auths.length; index += 50)
-      sockets.push(...(await Promise.all(auths.slice(index, index + 50).map((auth) => connected(url, auth, mayFail)))))
+      sockets.push(
+        ...(await Promise.all(
+          auths.slice(index, index + 50).map((auth, i) => connected(url, auth, mayFail, hasOwnAddresses && addressOf(index + i))),
+        )),
+      )
     for (const socket of module ? sockets : []) check(await socket.emitWithAck('module:subscribe', { module }))
   },
 
@@ -92,6 +96,58 @@ serve({
     }
   },
 
+  /** Makes an area of the plugin areas, and assigns it. */
+  async assign({ url, admin, area, clients }) {
+    await request(url, admin, 'POST', 'areas', { id: area, name: area })
+    for (let at = 0; at < clients.length; at += 4)
+      await Promise.all(clients.slice(at, at + 4).map((client) => request(url, admin, 'PUT', `clients/${client}/areas/${area}`)))
+  },
+
+  /**
+   * Updates an area so often: milliseconds from the request to the event at each client that has it, and how many events came to others.
+   * `flood` is an address that connects meanwhile as fast as it can.
+   */
+  async updates(name, { url, admin, area, times, holders, flood }) {
+    const sockets = groups.get(name)
+    const trips = []
+    let [heard, done, begun, strays] = [0, () => {}, 0, 0]
+    const listen = () => {
+      trips.push(performance.now() - begun)
+      if (++heard === holders) done()
+    }
+    sockets.forEach((socket, index) => {
+      if (index % (sockets.length / holders) === 0) socket.on('area_updated', listen)
+      else socket.on('area_updated', () => strays++)
+    })
+    let [isOver, attempts, admitted] = [false, 0, 0]
+    const floods = Array.from({ length: flood ? 8 : 0 }, async () => {
+      while (!isOver) {
+        attempts++
+        const socket = await connected(url, { token: flood.token }, true, flood.address).catch(() => undefined)
+        if (socket) admitted++
+        socket?.close()
+      }
+    })
+    const started = performance.now()
+    for (let time = 0; time < times; time++) {
+      heard = 0
+      const all = new Promise((resolve) => {
+        done = resolve
+      })
+      begun = performance.now()
+      await request(url, admin, 'PUT', `areas/${area}`, { name: `${area} ${time}` })
+      await all
+      // The admin too may do only so much in ten seconds.
+      await new Promise((resolve) => setTimeout(resolve, 40))
+    }
+    const seconds = (performance.now() - started) / 1000
+    isOver = true
+    await Promise.all(floods)
+    for (const socket of sockets) socket.off('area_updated')
+    trips.sort((a, b) => a - b)
+    return { median: trips[trips.length >> 1], p99: trips[Math.floor(trips.length * 0.99)], strays, attempts, admitted, seconds }
+  },
+
   /** Waits until the first client of the group has heard an event so often. */
   hear(name, { event, times }) {
     const [socket] = groups.get(name)
@@ -107,9 +163,21 @@ serve({
   },
 })
 
-function connected(url, auth, mayFail) {
+/** Of loopback: an address for each. */
+const addressOf = (index) => `127.1.${Math.floor(index / 250)}.${(index % 250) + 1}`
+
+async function request(url, token, method, path, body) {
+  const headers = { authorization: `Bearer ${token}`, ...(body && { 'content-type': 'application/json' }) }
+  const response = await fetch(`${url}/api/${path}`, { method, headers, ...(body && { body: JSON.stringify(body) }) })
+  const answer = await response.json()
+  if (!response.ok) throw new Error(JSON.stringify(answer))
+  return answer
+}
+
+function connected(url, auth, mayFail, localAddress) {
   return new Promise((resolve, reject) => {
-    const socket = io(url, { auth, transports: ['websocket'], forceNew: true, reconnection: false })
+    const options = { auth, transports: ['websocket'], forceNew: true, reconnection: false }
+    const socket = io(url, { ...options, ...(localAddress && { localAddress }) })
     socket.once('connect', () => resolve(socket)).once('connect_error', reject)
     if (mayFail) return
     // Whatever goes wrong would be measured as speed.

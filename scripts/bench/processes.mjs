@@ -71,7 +71,7 @@ export async function startClients() {
   return new Proxy({}, { get: (_, name) => (name === 'then' ? undefined : (...args) => callIn(child, name, ...args)) })
 }
 
-function serverOf(child, url) {
+export function serverOf(child, url) {
   return {
     url,
     child,

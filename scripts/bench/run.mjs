@@ -3,7 +3,7 @@
  *
  *   npm run bench                     everything, in about ten minutes
  *   npm run bench -- --quick          the same with few, short rounds: does it work at all?
- *   npm run bench -- command fan-out  some of it: command, fan-out, system, metrics, startup, idle, process, attack, camera, viewers
+ *   npm run bench -- command fan-out  some of it: command, fan-out, system, metrics, startup, idle, process, attack, areas, camera, viewers
  *   npm run bench -- --long           idle for ten minutes instead of one
  *   npm run bench -- --json=FILE      leaves every figure in a file
  *   npm run bench -- --profile=DIR    leaves a CPU profile of the servers for each row that is measured under load
@@ -20,6 +20,7 @@
 import { writeFile } from 'node:fs/promises'
 import { cpus } from 'node:os'
 import { parseArgs } from 'node:util'
+import { areas } from './areas.mjs'
 import { attack } from './attack.mjs'
 import { camera } from './camera.mjs'
 import { command } from './command.mjs'
@@ -33,7 +34,7 @@ import { system } from './system.mjs'
 import { table } from './table.mjs'
 import { viewers } from './viewers.mjs'
 
-const benches = { command, 'fan-out': fanOut, system, metrics, startup, idle, process: ownProcess, attack, camera, viewers }
+const benches = { command, 'fan-out': fanOut, system, metrics, startup, idle, process: ownProcess, attack, areas, camera, viewers }
 const { values: options, positionals } = parseArgs({
   allowPositionals: true,
   options: {
