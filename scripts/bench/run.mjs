@@ -1,7 +1,7 @@
 /**
  * Measures what Patchbay costs beside a bare Socket.IO server with the same handlers, and prints one table.
  *
- *   npm run bench                     everything, in about ten minutes
+ *   npm run bench                     everything, in about twenty minutes; camera and viewers need ffmpeg
  *   npm run bench -- --quick          the same with few, short rounds: does it work at all?
  *   npm run bench -- command fan-out  some of it: command, fan-out, system, metrics, startup, idle, process, attack, areas, camera, viewers
  *   npm run bench -- --long           idle for ten minutes instead of one

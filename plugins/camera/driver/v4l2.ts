@@ -5,6 +5,9 @@ import type { Exec } from './types.ts'
 /** What belongs to a Raspberry Pi's own camera, which libcamera opens, and what is no camera. */
 const NO_CAMERA = /^(unicam|rp1-cfe|pispbe|bcm2835-|rpi-|rpivid|hevc)/
 
+/** What raw pictures in colour come in. */
+const COLOURS = ['yuyv422', 'uyvy422', 'yvyu422', 'nv12', 'nv21', 'yuv420p', 'yuv422p', 'rgb24', 'bgr24']
+
 /** A device that gives pictures. */
 export interface Device {
   /** `/dev/video0` */
@@ -116,6 +119,8 @@ export function choose(
   const height = (enough.length > 0 ? Math.min : Math.max)(...(enough.length > 0 ? enough : all).map(({ size }) => size[1]))
   const rank = ({ name, isRaw }: { name: string; isRaw: boolean }) => {
     if (name === 'h264') return height === wanted ? 0 : 9
+    // Depth and infrared come in formats of their own.
+    if (isRaw && !COLOURS.includes(name)) return 8
     if (height <= 480) return isRaw ? 1 : 2
     return name === 'mjpeg' ? 1 : 2
   }

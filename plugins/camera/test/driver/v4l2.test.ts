@@ -52,6 +52,8 @@ void t.test('a camera that has no size as large gives its largest, and H.264 of 
   ]
   t.match(choose(small, 1080), { name: 'yuyv422', size: [800, 600] })
   t.equal(choose([], 720), undefined)
+  const depth = { name: 'gray16le', isRaw: true, sizes: [[848, 480]] as const }
+  t.match(choose([depth, { name: 'yuyv422', isRaw: true, sizes: [[640, 480]] as const }], 480), { name: 'yuyv422' })
   t.end()
 })
 
