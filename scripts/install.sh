@@ -73,7 +73,7 @@ build() {
 debian_packages() {
   local missing=() name sound='dbus-user-session pulseaudio-utils'
   # The two do not live together, and who has PulseAudio has it for some reason.
-  if [ "$(dpkg-query -W -f='${db:Status-Status}' pulseaudio 2>/dev/null || true)" != installed ]; then sound="$sound pipewire-pulse wireplumber"; fi
+  if [ "$(dpkg-query -W -f='${db:Status-Status}' pulseaudio 2>/dev/null || true)" != installed ]; then sound="$sound pipewire-pulse wireplumber libspa-0.2-bluetooth"; fi
   for name in dbus polkitd xdg-dbus-proxy nvme-cli smartmontools $sound; do
     if [ "$(dpkg-query -W -f='${db:Status-Status}' "$name" 2>/dev/null || true)" != installed ]; then missing+=("$name"); fi
   done

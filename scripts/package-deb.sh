@@ -38,7 +38,7 @@ Maintainer: the authors of Patchbay <patchbay@localhost>
 Installed-Size: $(du -sk --exclude=DEBIAN "$tree" | cut -f1)
 Depends: nodejs (>= 20.19), systemd (>= 252), dbus, passwd, libc6 (>= 2.30), libgcc-s1
 Recommends: polkitd (>= 121), nvme-cli, smartmontools, xdg-dbus-proxy, ffmpeg, pipewire-pulse | pulseaudio, wireplumber | pulseaudio,
- dbus-user-session, pulseaudio-utils
+ libspa-0.2-bluetooth | pulseaudio-module-bluetooth, dbus-user-session, pulseaudio-utils
 Suggests: avahi-daemon
 Description: plugin-host daemon to watch and control this machine
  Patchbay hosts plugins, each of which tells and does something on a small
