@@ -124,14 +124,14 @@ void t.test('what takes more memory than the service may have is ended, and star
   await survives(t, async () => {
     await sh(`systemctl set-property --runtime patchbay MemoryMax=8M || true
       until journalctl -u patchbay -o cat --no-pager | grep -q "result 'oom-kill'"; do sleep 0.2; done
-      systemctl revert patchbay || systemctl set-property --runtime patchbay MemoryMax=512M`)
+      systemctl set-property --runtime patchbay MemoryMax=512M`)
   })
   t.equal(await show('MemoryMax'), '536870912')
 })
 
 void t.test('told to stop it does, by itself and within 5 s, with clients and work in hand', async (t) => {
   await client.ask('module:subscribe', { module: 'storage' })
-  const refreshed = client.ask('storage:refresh').catch(() => undefined)
+  client.socket.emit('storage:refresh')
   await survives(t, async () => {
     const seconds =
       Number(await sh('begun=$(date +%s%N); systemctl stop patchbay; echo $((($(date +%s%N) - begun) / 1000000))')) / 1000
@@ -140,7 +140,6 @@ void t.test('told to stop it does, by itself and within 5 s, with clients and wo
     t.match([await show('Result'), await show('ExecMainCode'), await show('ExecMainStatus')], ['success', '1', '0'])
     await sh('systemctl start patchbay')
   })
-  await refreshed
 })
 
 /** A package for a plugin called lamp, put into the machine. */
