@@ -20,6 +20,7 @@ const commands: Readonly<Record<string, () => Promise<Command>>> = {
   access: async () => (await import('./access.ts')).access,
   config: async () => (await import('./config.ts')).config,
   token: async () => (await import('./token.ts')).token,
+  telegram: async () => (await import('./telegram.ts')).telegram,
   types: async () => (await import('./types.ts')).types,
   contract: async () => (await import('./contract.ts')).contract,
   https: async () => (await import('./https.ts')).https,
@@ -45,6 +46,7 @@ const usage = `Usage: patchbay <command>
   config get|set|unset <key>       a setting of host.json or plugins.json, such as publicUrl or plugins.wifi.enabled
   token <plugin> [--remove]        make a token for a plugin's HTTP routes, such as metrics, for a program that cannot log in
   token <plugin> --subject NAME [--role ROLE]... [--lifetime 30d]  a JSON Web Token, for a plugin that goes by such
+  telegram setup [--url <https://...>] [--token-file <file>]  link a bot: its button opens the app
   types [--output <file>]          TypeScript types of every command and event, for socket.io-client
   contract <module.js>             print the contract that a module exports, as contract.json wants it
   https [--name <name>] [--renew]  make a certificate for this machine's name on the local network

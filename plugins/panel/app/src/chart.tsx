@@ -50,7 +50,7 @@ export function Chart({ label, times, lines, most, spanMs, format }: ChartProps)
           ...lines.map((_line, at) => ({ stroke: paint(colours[at] ?? '--text'), width: 2, points: { show: false } })),
         ],
         axes: [
-          { ...axis, space: 70, values: (_plot, marks) => marks.map((mark) => clock(mark * 1000)) },
+          { ...axis, size: 28, space: 70, values: (_plot, marks) => marks.map((mark) => clock(mark * 1000)) },
           { ...axis, size: 62, space: 34, values: (_plot, marks) => marks.map(format) },
         ],
       },

@@ -48,7 +48,7 @@ export function Latest<T>({
   const heard = module.heard(event).value
   const isStale = heard !== undefined && !module.isFresh(heard)
   useTicking(isStale)
-  if (!heard) return <>{wait ?? <p class="soft">{t('value.waiting')}</p>}</>
+  if (!heard) return <>{wait === undefined ? <p class="soft">{t('value.waiting')}</p> : wait}</>
   return (
     <div class={isStale ? 'stale' : undefined}>
       {isStale && <p class="age">{t('value.asOf', { ago: ago(heard.at, now.value) })}</p>}

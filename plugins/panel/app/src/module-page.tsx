@@ -7,7 +7,7 @@ import { explain, type PanelProps } from './kit.tsx'
 import type { Module } from './module.ts'
 import { StandingLine, useStanding } from './standing.tsx'
 import { StrangersPanel } from './stranger.tsx'
-import { hasText, t } from './text.ts'
+import { hasText, sentence, t } from './text.ts'
 
 type PanelFile = { readonly default: ComponentType<PanelProps> }
 
@@ -36,6 +36,11 @@ export function ModulePage({ module }: { module: Module }) {
         {!builtin && <p class="soft">{t('module.foreign', { version })}</p>}
       </header>
       {module.refusal.value && <p class="card bad">{explain(module.refusal.value)}</p>}
+      {module.problem.value && (
+        <p class="card bad" role="status">
+          {sentence(module.problem.value.code, module.problem.value.message)}
+        </p>
+      )}
       {!isReachable && <p class="card">{t('module.elsewhere', { namespace: module.contract.value.namespace })}</p>}
       {isReachable && (isRunning || hasValues) && (
         <>

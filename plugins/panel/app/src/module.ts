@@ -97,12 +97,17 @@ export class Module {
     else if (answer.code !== 'LOST') this.refusal.value = answer
   }
 
+  /** What it said last about a failure that belongs to no command. */
+  readonly problem = signal<{ readonly code: string; readonly message: string } | undefined>(undefined)
   /** Why this user may not listen to it. */
   readonly refusal = signal<Failure | undefined>(undefined)
 
   /** It has come to this state. Whatever it said in an earlier run is stale. */
   stand({ state, reason }: Standing): void {
-    if (this.standing.value.state === 'running' && state !== 'running') this.#run.value++
+    if (this.standing.value.state === 'running' && state !== 'running') {
+      this.#run.value++
+      this.problem.value = undefined
+    }
     this.standing.value = { state, ...(reason !== undefined && { reason }) }
   }
 
@@ -144,6 +149,14 @@ export class Modules {
       if (epoch > 0) for (const module of this.all.value.values()) void module.subscribe()
     })
     link.socket.onAny((event: string, value: unknown) => this.#ownerOf(event)?.hear(event, value))
+    link.socket.on(
+      'error',
+      ({ module, code, message, event }: { module: string; code: string; message: string; event?: string }) => {
+        const found = this.all.value.get(module)
+        // What belongs to a command is in its answer.
+        if (found && event === undefined) found.problem.value = { code, message }
+      },
+    )
     link.socket.on('panel:modules', (contracts: ModuleContract[]) => this.#describe(contracts))
     link.socket.on('host:plugins', (rows: PluginStatus[]) => {
       this.plugins.value = new Map(rows.map((row) => [row.id, row]))
