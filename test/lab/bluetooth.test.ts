@@ -38,7 +38,7 @@ const [ours, other] = ['00:AA:01:00:00:00', '00:AA:01:01:00:01']
 const begun = performance.now()
 const elapsed = (what: string) => t.comment(`${what}: ${Math.round((performance.now() - begun) / 1000)} s`)
 
-const machine = await bootMachine(t, { ports: [8080], hardware: true })
+const machine = await bootMachine(t, { ports: [8080], hardware: true, frozen: true })
 elapsed('booted')
 // one user may pair five times in 30 s, so there are several
 const users = Object.fromEntries(Array.from({ length: 20 }, (_, index) => [String(1000 + index), 'owner']))

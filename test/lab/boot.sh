@@ -1,19 +1,23 @@
 #!/usr/bin/env bash
 # Boots the lab machine.
-# usage: boot.sh [--hardware] [--driven DIRECTORY] [PORT ...]
+# usage: boot.sh [--hardware] [--driven DIRECTORY [--disk FILE | --frozen DIRECTORY]] [PORT ...]
 #   PORT           a port inside that becomes a free port of 127.0.0.1 here
 #   --hardware     with radios, sound cards and a camera plugged in (guest/hardware.sh)
 #   --driven DIR   by a program (machine.ts): the agent's port is file descriptor 3, QEMU's monitor (QMP) 4, the console standard output;
 #                  DIR is this run's, DIR/share appears as /host. Without it a root shell in this terminal; Ctrl-A X ends it.
+#   --disk FILE    writes to this copy of the image's disk, and has no NVMe drive, which the emulator cannot freeze
+#   --frozen DIR   goes on where that one was frozen: with DIR/root.img as its disk and DIR/memory
 # Nothing that is written inside outlives the emulator; a reboot it does. Acceleration: PATCHBAY_LAB_ACCEL (tcg; kvm where there is one).
 set -euo pipefail
 here=$(cd "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")" && pwd)
-work='' append='' nic=user,model=virtio-net-pci,restrict=on
+work='' append='' disk='' frozen='' nic=user,model=virtio-net-pci,restrict=on
 while [ $# -gt 0 ]; do
   case $1 in
     --hardware) append=' lab.hardware' ;;
     --driven) work=$2; shift ;;
-    *[!0-9]* | '') sed -n '2,9s/^# \{0,1\}//p' "$0" >&2; exit 2 ;;
+    --disk) disk=$2; shift ;;
+    --frozen) frozen=$2; shift ;;
+    *[!0-9]* | '') sed -n '2,11s/^# \{0,1\}//p' "$0" >&2; exit 2 ;;
     *) nic+=",hostfwd=tcp:127.0.0.1:0-:$1" ;;
   esac
   shift
@@ -38,11 +42,13 @@ export TMPDIR=$work # where QEMU keeps what is written to the disk
 machine=(qemu-system-x86_64 -machine "q35,sata=off,smbus=off,accel=${PATCHBAY_LAB_ACCEL:-tcg}" -cpu max -smp 2 -m 2048 -nodefaults -display none "${terminal[@]}"
   -kernel "$image/vmlinuz" -initrd "$image/initrd.img"
   -append "root=/dev/vda rw console=ttyS0 quiet systemd.show_status=0 audit=0 mitigations=off nokaslr no_timer_check net.ifnames=0 modprobe.blacklist=kvm_amd,powernow_k8,iTCO_wdt,pcspkr,i2c_i801$append"
-  -drive "file=$image/root.img,format=raw,if=virtio,snapshot=on"
+  -drive "file=${disk:-${frozen:-$image}/root.img},format=raw,if=virtio,${disk:+cache=unsafe,}snapshot=$([ -n "$disk" ] && echo off || echo on)"
   -virtfs "local,path=$work/share,mount_tag=host,security_model=none,readonly=on,multidevs=remap"
   -virtfs "local,path=$(dirname "${LAB_NODE:-$(node -p process.execPath)}"),mount_tag=node,security_model=none,readonly=on,multidevs=remap"
-  -drive "file=$work/nvme0.img,format=raw,if=none,id=nvme0" -device nvme,serial=LAB0001,drive=nvme0
-  -blockdev "driver=file,node-name=second,filename=$work/nvme1.img" -device pcie-root-port,id=bay,chassis=1
+  -drive "file=$work/nvme0.img,format=raw,if=none,id=nvme0" -device pcie-root-port,id=bay0,chassis=1
+  -blockdev "driver=file,node-name=second,filename=$work/nvme1.img" -device pcie-root-port,id=bay,chassis=2
   -device virtio-serial-pci -device virtserialport,chardev=agent,name=lab
   -device virtio-rng-pci -nic "$nic")
+if [ -n "$frozen" ]; then machine+=(-incoming "exec:cat '$frozen/memory'"); fi
+if [ -z "$disk$frozen" ]; then machine+=(-device nvme,serial=LAB0001,drive=nvme0); fi
 if [ -n "${shell:-}" ]; then "${machine[@]}"; else exec "${machine[@]}" </dev/null; fi

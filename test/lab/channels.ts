@@ -41,6 +41,11 @@ export class Agent extends EventEmitter<{ up: [] }> {
     })
   }
 
+  /** A machine that was frozen has been started: it answers `up` when it can be asked. */
+  thaw(): void {
+    this.#socket.write(`thaw ${Math.round(Date.now() / 1000)}\n`)
+  }
+
   /** Rejects all that is unanswered. */
   lost(why: string): void {
     for (const { reject } of this.#jobs.values()) reject(new Error(why))

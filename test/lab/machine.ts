@@ -7,6 +7,7 @@ import { join } from 'node:path'
 import type { Duplex } from 'node:stream'
 import { promisify } from 'node:util'
 import { Agent, Monitor, type Result } from './channels.ts'
+import { keptFrozen } from './frozen.ts'
 
 const execute = promisify(execFile)
 
@@ -40,21 +41,49 @@ interface Tester {
 const bootTimeoutMs = 300_000
 
 /**
- * Boots a machine of the test's own; resolves when its services are up. It ends with the test, and with the process whatever
- * happens. When the test has failed its journal is printed. `hardware` plugs in what guest/hardware.sh lists.
+ * A machine of the test's own; resolves when its services are up. It ends with the test, and with the process whatever happens.
+ * When the test has failed its journal is printed. `hardware` plugs in what guest/hardware.sh lists. With `frozen` it does not boot but
+ * goes on, within seconds, from where one was frozen that had just booted.
  */
-export async function bootMachine(t: Tester, options: { ports?: number[]; hardware?: boolean } = {}): Promise<Machine> {
+export async function bootMachine(
+  t: Tester,
+  { ports = [], hardware = false, frozen = false }: { ports?: number[]; hardware?: boolean; frozen?: boolean } = {},
+): Promise<Machine> {
+  const flags = flagsOf(hardware)
+  const directory = frozen ? await frozenMachine(hardware) : undefined
   const work = await mkdtemp(join(tmpdir(), 'patchbay-lab-'))
-  const machine = new Emulated(work, options.ports ?? [], options.hardware ?? false)
+  const machine = new Emulated(work, [...flags, ...(directory ? ['--frozen', directory] : []), ...ports.map(String)])
   t.teardown(async () => {
     // Not as a comment of the test's: the reporter shows none.
     if (!t.passing()) process.stderr.write(`${await machine.lastWords()}\n`)
     await machine.stop()
     await rm(work, { recursive: true })
   })
-  await machine.rebooted()
+  if (directory) await machine.thaw()
+  else await machine.rebooted()
   await machine.findPorts()
   return machine
+}
+
+const flagsOf = (hardware: boolean) => (hardware ? ['--hardware'] : [])
+
+/** Where the frozen one is that later ones go on from; makes it if there is none. */
+function frozenMachine(hardware: boolean): Promise<string> {
+  const flags = flagsOf(hardware)
+  return keptFrozen(flags, (disk, memory) => freezeMachine([...flags, '--disk', disk], memory))
+}
+
+/** Boots one and leaves its memory in a file. */
+async function freezeMachine(flags: string[], memory: string): Promise<void> {
+  const work = await mkdtemp(join(tmpdir(), 'patchbay-lab-'))
+  const machine = new Emulated(work, flags)
+  try {
+    await machine.rebooted()
+    await machine.freeze(memory)
+  } finally {
+    await machine.stop()
+    await rm(work, { recursive: true })
+  }
 }
 
 class Emulated implements Machine {
@@ -70,12 +99,11 @@ class Emulated implements Machine {
   #boots = 0
   #told = 0
 
-  constructor(work: string, ports: number[], hardware: boolean) {
+  constructor(work: string, flags: readonly string[]) {
     this.#work = work
     const boot = join(import.meta.dirname, 'boot.sh')
-    const args = ['--driven', work, ...(hardware ? ['--hardware'] : []), ...ports.map(String)]
     // The kernel ends the emulator with this process, also when that is killed.
-    this.#emulator = spawn('setpriv', ['--pdeathsig', 'KILL', boot, ...args], {
+    this.#emulator = spawn('setpriv', ['--pdeathsig', 'KILL', boot, '--driven', work, ...flags], {
       stdio: ['ignore', 'pipe', 'pipe', 'pipe', 'pipe'],
       env: { ...process.env, LAB_NODE: process.execPath },
     })
@@ -147,6 +175,32 @@ class Emulated implements Machine {
     }
     this.#told = this.#boots
     await this.run('systemctl is-system-running --wait', { timeoutMs: bootTimeoutMs })
+  }
+
+  /** All but the drive, which the emulator cannot freeze. */
+  async freeze(memory: string): Promise<void> {
+    // Of timers those that are late would all run at once when it goes on, perhaps days later.
+    const { code, output } = await this.run("systemctl stop '*.timer'; sync; umount /opt/node /host")
+    if (code !== 0) throw new Error(`The lab machine cannot be frozen: ${output}`)
+    await this.monitor('migrate_set_parameter max-bandwidth 100G')
+    await this.monitor(`migrate -d "exec:cat >'${memory}'"`)
+    for (let said = ''; !said.includes('status: completed'); said = await this.monitor('info migrate')) {
+      if (/status: (failed|cancelled)/.test(said)) throw new Error(`The lab machine cannot be frozen: ${said}`)
+      await new Promise((resolve) => setTimeout(resolve, 200))
+    }
+  }
+
+  /** Resolves when one that was frozen goes on. */
+  async thaw(): Promise<void> {
+    const signal = AbortSignal.timeout(bootTimeoutMs)
+    const up = once(this.#agent, 'up', { signal })
+    while (!(await this.monitor('info status')).includes('running')) await new Promise((resolve) => setTimeout(resolve, 200))
+    this.#agent.thaw()
+    await Promise.race([up, this.#ended])
+    this.#told = this.#boots
+    const plugged = await this.monitor('device_add nvme,serial=LAB0001,drive=nvme0,bus=bay0')
+    if (this.#gone || plugged !== '') throw new Error(`The lab machine does not go on: ${plugged}\n${this.#console}`)
+    await this.run('until [ -e /dev/nvme0n1 ]; do sleep 0.2; done; udevadm settle')
   }
 
   async findPorts(): Promise<void> {
