@@ -1,4 +1,4 @@
-import { type PeerConnection as Peer, PeerConnection, RtcpReceivingSession, Video } from 'node-datachannel'
+import { type PeerConnection as Peer, PeerConnection, RtcpReceivingSession, type Track, Video } from 'node-datachannel'
 import type { Test } from 'tap'
 import type { TestClient } from '../../../core/testing/host.ts'
 
@@ -19,11 +19,13 @@ export class Receiver {
   readonly offers: Array<{ sdp: string; iceServers?: unknown }> = []
   readonly #manners: Manners
   #peer: Peer | undefined
+  /** What nobody holds is tidied up, and hears nothing any more. */
+  readonly #held: Track[] = []
 
   constructor(t: Test, client: TestClient, manners: Manners = {}) {
     this.client = client
     this.#manners = manners
-    t.teardown(() => this.#peer?.close())
+    t.teardown(() => this.hangUp())
     client.socket.on('camera:offer', (offer: { sdp: string }) => {
       this.offers.push(offer)
       this.#take(offer.sdp)
@@ -67,11 +69,12 @@ export class Receiver {
   }
 
   hangUp(): void {
+    for (const track of this.#held.splice(0)) track.close()
     this.#peer?.close()
   }
 
   #open(): Peer {
-    this.#peer?.close()
+    this.hangUp()
     const peer = new PeerConnection('receiver', { iceServers: [], bindAddress: '127.0.0.1', disableAutoNegotiation: true })
     this.#peer = peer
     peer.onLocalCandidate(
@@ -80,7 +83,8 @@ export class Receiver {
     return peer
   }
 
-  #count(track: ReturnType<Peer['addTrack']>): void {
+  #count(track: Track): void {
+    this.#held.push(track)
     track.setMediaHandler(new RtcpReceivingSession())
     track.onMessage(() => this.packets++)
   }
