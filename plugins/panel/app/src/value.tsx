@@ -35,7 +35,7 @@ function List({ name, values, items, depth }: { name: string; values: readonly u
   if (columns.length > 0)
     return (
       // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reachable with the keyboard
-      <section class="scroll" aria-label={title(name)} tabIndex={0}>
+      <div class="scroll" tabIndex={0}>
         <table>
           <thead>
             <tr>
@@ -64,7 +64,7 @@ function List({ name, values, items, depth }: { name: string; values: readonly u
           </tbody>
         </table>
         {more}
-      </section>
+      </div>
     )
   return (
     <>
