@@ -34,7 +34,19 @@ import { system } from './system.mjs'
 import { table } from './table.mjs'
 import { viewers } from './viewers.mjs'
 
-const benches = { command, 'fan-out': fanOut, system, metrics, startup, idle, process: ownProcess, attack, areas, camera, viewers }
+const benches = {
+  command,
+  'fan-out': fanOut,
+  system,
+  metrics,
+  startup,
+  idle,
+  process: ownProcess,
+  attack,
+  areas,
+  camera,
+  viewers,
+}
 const { values: options, positionals } = parseArgs({
   allowPositionals: true,
   options: {
