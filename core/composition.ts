@@ -43,6 +43,8 @@ export interface Options {
   readonly botToken: string | undefined
   /** Of the PostgreSQL where plugins keep their data; in files otherwise. */
   readonly storeUrl?: string | undefined
+  /** Other hosts that serve the same contracts meet in this Redis. */
+  readonly redisUrl?: string | undefined
   readonly log: Logger
   /** The directory of the plugins that come with Patchbay. */
   readonly builtinDir: string

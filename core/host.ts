@@ -23,6 +23,7 @@ import { Connections } from './wire/connections.ts'
 import { Door } from './wire/door.ts'
 import { Hub } from './wire/hub.ts'
 import { Observers } from './wire/observers.ts'
+import { joinOtherHosts } from './wire/other-hosts.ts'
 
 interface Part {
   readonly name: string
@@ -40,6 +41,7 @@ export class Host {
   readonly #started: Array<Part & { readonly ms: number }> = []
   #discovery: Discovery | undefined
   #isReady = false
+  #leaveOthers: (() => Promise<void>) | undefined
 
   constructor(options: Options) {
     this.#options = options
@@ -74,6 +76,12 @@ export class Host {
       reason: 'the server that Socket.IO and the routes live on; nothing can reach it yet',
       start: () => this.#createHttp(),
       stop: () => closeHttpServer(this.#get(http)),
+    },
+    {
+      name: 'other hosts',
+      reason: 'before there is a namespace: each has a way to the others from the start',
+      start: () => this.#joinOthers(),
+      stop: () => this.#leaveOthers?.(),
     },
     {
       name: 'wire',
@@ -214,6 +222,14 @@ export class Host {
     })
     await app.ready()
     this.#all.register(http, { useValue: app })
+  }
+
+  async #joinOthers(): Promise<void> {
+    const { redisUrl, log } = this.#options
+    if (!redisUrl) return
+    const { storeUrl } = this.#options
+    if (!storeUrl) log.warn({}, 'Several hosts without PATCHBAY_STORE_URL: what plugins store is of this host alone.')
+    this.#leaveOthers = await joinOtherHosts(this.#get(http).io, redisUrl, log)
   }
 
   #openDoor(): void {

@@ -39,7 +39,7 @@ export async function main({ root, commandName, service }: MainOptions): Promise
     const { configDir, dataDir } = resolvePaths(process.env, root)
     const config = await Config.open({ configDir, env: process.env })
     const secrets = await readSecrets(process.env)
-    const { botToken, storeUrl } = secrets
+    const { botToken, storeUrl, redisUrl } = secrets
     for (const variable of secretVariables) delete process.env[variable]
     const log = createLog(config.host.log.level, process.stdout, Object.values(secrets))
     captureConsole(log)
@@ -48,6 +48,7 @@ export async function main({ root, commandName, service }: MainOptions): Promise
       dataDir,
       botToken,
       storeUrl,
+      redisUrl,
       log,
       builtinDir: join(dist, 'plugins'),
       apiUrl: pathToFileURL(join(dist, 'plugin.js')).href,

@@ -22,16 +22,24 @@ const storeUrl: Secret = {
   misfit: 'this is no URL of a PostgreSQL, such as postgresql://user:password@127.0.0.1/patchbay',
 }
 
+const redisUrl: Secret = {
+  variable: 'PATCHBAY_REDIS_URL',
+  credential: 'redis-url',
+  fits: (text) => /^rediss?:\/\//.test(text) && URL.canParse(text),
+  misfit: 'this is no URL of a Redis, such as redis://user:password@127.0.0.1:6379',
+}
+
 /** The variables that hold secrets themselves: nothing that this process starts is to inherit them. */
-export const secretVariables: readonly string[] = [botToken.variable, storeUrl.variable]
+export const secretVariables: readonly string[] = [botToken.variable, storeUrl.variable, redisUrl.variable]
 
 /**
  * Each secret comes from its variable, else the file named by the variable with `_FILE`, else the systemd credential. Rejects with a
  * ConfigError, which never contains one. Leaves `env` as it is.
  */
-export async function readSecrets(env: Environment): Promise<{ botToken?: string; storeUrl?: string }> {
+export async function readSecrets(env: Environment): Promise<{ botToken?: string; storeUrl?: string; redisUrl?: string }> {
   const [token, url] = [await readSecret(env, botToken), await readSecret(env, storeUrl)]
-  return { ...(token && { botToken: token }), ...(url && { storeUrl: url }) }
+  const redis = await readSecret(env, redisUrl)
+  return { ...(token && { botToken: token }), ...(url && { storeUrl: url }), ...(redis && { redisUrl: redis }) }
 }
 
 async function readSecret(env: Environment, { variable, credential, fits, misfit }: Secret): Promise<string | undefined> {

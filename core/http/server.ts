@@ -26,7 +26,7 @@ export async function createHttpServer(parts: { log: Logger; guard: Guard; messa
 
 /** Ends every connection, and the server. */
 export async function closeHttpServer(app: HttpServer): Promise<void> {
-  app.io.disconnectSockets(true)
+  app.io.local.disconnectSockets(true)
   app.server.closeAllConnections()
   await app.close()
 }

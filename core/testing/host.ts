@@ -94,6 +94,7 @@ export async function startTestHost(options: TestHostOptions & Partial<Pick<Opti
     development: true,
     ...(options.confinedDir && { confinedDir: options.confinedDir }),
     ...(options.storeUrl && { storeUrl: options.storeUrl }),
+    ...(options.redisUrl && { redisUrl: options.redisUrl }),
     ...(options.busAddress && { busAddress: options.busAddress }),
     ...(options.pace && { pace: options.pace }),
   })

@@ -31,6 +31,8 @@ export interface TestHostOptions {
   readonly confinedDir?: string
   /** URL of a PostgreSQL where what comes with Patchbay keeps its data, such as `postgresql://127.0.0.1/test`; in files otherwise. */
   readonly storeUrl?: string
+  /** Other hosts that this one meets: `redis://…`. */
+  readonly redisUrl?: string
   /** Another system bus than the machine's, such as `unix:path=/tmp/bus`. */
   readonly busAddress?: string
   /** Roles in access.json beside the built-in ones. */

@@ -7,6 +7,7 @@ import type { Door } from './door.ts'
 import { type CoreCode, coreErrors, refuse } from './errors.ts'
 import type { Hub, Mount } from './hub.ts'
 import type { Observers } from './observers.ts'
+import { hasOthers } from './other-hosts.ts'
 import type { Road } from './road.ts'
 
 const longestWaitMs = 3_600_000
@@ -120,7 +121,11 @@ export class Connections {
     }
     heard()
     socket.conn.on('packet', heard)
+    // What another host says to it does not pass through the deliverer.
+    const watch = () => hub.deliverer.watch(client)
+    if (hasOthers(socket.nsp)) socket.conn.on('packetCreate', watch)
     socket.on('disconnect', () => {
+      socket.conn.off('packetCreate', watch)
       client.unwatch()
       socket.conn.off('packet', heard)
       const { userId, id } = client.session

@@ -47,7 +47,8 @@ export class Deliverer {
       if (!client || allowed?.(client) === false) denied.push(id)
       else if (this.#mustWait(client, delivery)) slow.push(client)
     }
-    const all = room === undefined ? namespace : namespace.to(room)
+    // Of this host: other hosts have machines of their own to tell of.
+    const all = room === undefined ? namespace.local : namespace.local.to(room)
     all.except([...denied, ...slow.map(({ socket }) => socket.id)]).emit(delivery.event, ...values(delivery))
     for (const client of slow) this.#keep(client, delivery)
     return { clients: clients - denied.length, held: slow.length }
@@ -106,7 +107,7 @@ export function cut(connection: Socket['conn']): void {
   socket?.terminate()
 }
 
-function values({ payload }: Delivery): unknown[] {
+export function values({ payload }: Delivery): unknown[] {
   return payload === undefined ? [] : [payload]
 }
 

@@ -5,10 +5,11 @@ import type { Target } from '../plugin/context.ts'
 import type { Rate } from '../plugin/contract.ts'
 import { maySubscribe } from './authorize.ts'
 import { Client } from './client.ts'
-import { Deliverer } from './deliver.ts'
+import { Deliverer, values } from './deliver.ts'
 import { coreErrors } from './errors.ts'
 import type { Command, Event, Group, Module } from './module.ts'
 import type { Observers } from './observers.ts'
+import { disconnectElsewhere, sendElsewhere } from './other-hosts.ts'
 import type { Policy } from './policy.ts'
 
 /** A namespace with its one auth policy and the modules on it. */
@@ -87,7 +88,7 @@ export class Hub {
       for (const name of commands.keys()) mount?.commands.delete(name)
       if (mount?.modules.size !== 0) continue
       this.mounts.delete(namespace)
-      this.#options.io.of(namespace).disconnectSockets()
+      this.#options.io.of(namespace).local.disconnectSockets()
     }
   }
 
@@ -150,6 +151,7 @@ export class Hub {
       to === 'subscribers'
         ? this.deliverer.broadcast(namespace, module.room, delivery)
         : this.deliverer.broadcast(namespace, target && roomOf(module, target), delivery, allowed)
+    if (target && module.isGated) sendElsewhere(namespace, roomOf(module, target), name, values(delivery))
     observers.delivered(module.id, name, clients, held)
     if (retained) group.retained.set(name, payload)
   }
@@ -197,7 +199,9 @@ export class Hub {
 
   /** Closes those in a room of a namespace, on other hosts too. What they were sent before arrives first. */
   disconnect(namespace: string, room: string): void {
-    this.#options.io.of(namespace).in(room).disconnectSockets()
+    const { local } = this.#options.io.of(namespace)
+    local.in(room).disconnectSockets()
+    disconnectElsewhere(this.#options.io.of(namespace), room)
   }
 
   #mount({ namespace, commands, anonymous }: Group, module: Module, policy: Policy): void {

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { builtinPlugins, root, sources } from './sources.mjs'
 
 // 2,000 lines were asked for. core/README.md says why the core has more, and this keeps it from growing unnoticed.
-const coreBudget = 6600
+const coreBudget = 6650
 const ownBudget = ['core/testing/', 'core/process/']
 
 /** Every budget as a row `{ what, lines, most }`, and a sentence for each that is exceeded. */

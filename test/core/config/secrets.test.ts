@@ -47,6 +47,10 @@ void t.test('the URL of the store comes the same way, and is not told when it is
   const env = { PATCHBAY_STORE_URL: url, PATCHBAY_STORE_URL_FILE: join(dir, 'named'), CREDENTIALS_DIRECTORY: dir }
   t.same(await readSecrets(env), { storeUrl: url })
   t.same(await readSecrets({ ...env, PATCHBAY_STORE_URL: '' }), { storeUrl: `${url}&named` })
+  t.same(await readSecrets({ PATCHBAY_REDIS_URL: 'redis://127.0.0.1' }), { redisUrl: 'redis://127.0.0.1' })
+  await t.rejects(readSecrets({ PATCHBAY_REDIS_URL: 'http://secret' }), {
+    message: /^PATCHBAY_REDIS_URL: this is no URL of a Redis/,
+  })
   t.same(await readSecrets({ CREDENTIALS_DIRECTORY: dir }), { storeUrl: `${url}&credential` })
   for (const wrong of ['mysql://patchbay:hunter2@db.lan/patchbay', 'postgresql://hunter2:a b@[', 'hunter2'])
     await t.rejects(readSecrets({ PATCHBAY_STORE_URL: wrong }), {

@@ -1,0 +1,135 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { createServer } from 'node:net'
+import { join } from 'node:path'
+import t, { type Test } from 'tap'
+import type { Contract } from '../../../core/plugin/contract.ts'
+import { startTestHost, type TestHost } from '../../../core/testing/host.ts'
+import { temporary } from '../lifecycle/lab.ts'
+import { writePackage } from '../process/package.ts'
+import { startLab, until } from './lab.ts'
+
+t.setTimeout(180_000)
+
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const { port } = server.address() as { port: number }
+  server.close()
+  await once(server, 'close')
+  return port
+}
+
+/** A redis-server of Debian's package; undefined where there is none. */
+async function startRedis(t: Test, port: number): Promise<{ stop(): Promise<void> } | undefined> {
+  const dir = await temporary(t)
+  const args = ['--port', String(port), '--bind', '127.0.0.1', '--save', '', '--appendonly', 'yes', '--dir', dir]
+  const server = spawn('redis-server', args, { stdio: ['ignore', 'pipe', 'inherit'] })
+  const failed = once(server, 'error').then(() => false)
+  const ready = new Promise<boolean>((resolve) => {
+    server.stdout.on('data', (text) => String(text).includes('Ready to accept connections') && resolve(true))
+  })
+  if (!(await Promise.race([failed, ready]))) return undefined
+  const stop = async () => {
+    if (server.exitCode !== null || server.signalCode !== null) return
+    server.kill('SIGKILL')
+    await once(server, 'exit')
+  }
+  t.teardown(stop)
+  return { stop }
+}
+
+const text = { type: 'string' }
+const contract: Contract = {
+  id: 'club',
+  policy: 'jwt',
+  capabilities: { clients: true },
+  commands: {
+    join: { roles: ['*'], payload: text },
+    say: { roles: ['*'], payload: { type: 'object' } },
+    all: { roles: ['*'], payload: text },
+    out: { roles: ['*'], payload: { type: 'object' } },
+  },
+  events: { note: { payload: text, to: 'addressed' }, news: { payload: text } },
+}
+const body = `
+  ctx.handle('join', async (room, { caller }) => { await ctx.clients.join(caller.clientId, room) })
+  ctx.handle('say', ({ target, text }) => ctx.send(target, 'note', text))
+  ctx.handle('all', (text) => ctx.publish('news', text))
+  ctx.handle('out', async (target) => { await ctx.clients.disconnect(target) })
+`
+
+async function startClub(t: Test, redisUrl: string): Promise<TestHost> {
+  const dir = await writePackage(join(await temporary(t), 'club'), contract, body)
+  const host = await startTestHost({ plugins: [dir], redisUrl })
+  t.teardown(() => host.stop())
+  await host.reached('club', 'running')
+  return host
+}
+
+void t.test('what is said to a user or a room reaches those on other hosts, also after Redis was away', async (t) => {
+  const port = await freePort()
+  const url = `redis://127.0.0.1:${port}`
+  let redis = await startRedis(t, port)
+  if (!redis) return void t.pass('left out: redis-server is not installed')
+  const [one, other] = [await startClub(t, url), await startClub(t, url)]
+  const [alice, bob] = [await one.visit('club', { roles: [] }), await other.visit('club', { roles: [], subject: 'bob' })]
+  const heard = ({ heard }: typeof alice, event = 'note') => heard.filter(([name]) => name === event).map(([, value]) => value)
+
+  await alice.ask('say', { target: { user: 'jwt:bob' }, text: 'to bob' })
+  await until(() => heard(bob).length === 1, 'bob heard nothing', 20_000)
+  await bob.ask('join', 'kitchen')
+  await alice.ask('join', 'kitchen')
+  await alice.ask('say', { target: { room: 'kitchen' }, text: 'dinner' })
+  t.strictSame(heard(alice), ['dinner'], 'here it comes before the ack')
+  await until(() => heard(bob).length === 2, 'bob missed dinner', 20_000)
+  t.strictSame(heard(bob), ['to bob', 'dinner'])
+  await alice.ask('all', 'news')
+  t.strictSame(heard(alice, 'news'), ['news'])
+
+  // What each machine says of itself stays on it.
+  const [owner, viewer] = [await one.client('owner'), await other.client('viewer')]
+  await viewer.ask('module:subscribe', { module: 'host' })
+  let changes = 0
+  viewer.socket.on('host:plugins', () => changes++)
+  await owner.ask('host:disable', { id: 'club' })
+  await owner.ask('host:enable', { id: 'club' })
+
+  await redis.stop()
+  await until(
+    () => [one, other].every(({ log }) => log.some((line) => line.includes('Redis is away'))),
+    'nobody missed Redis',
+    20_000,
+  )
+  await alice.ask('say', { target: { room: 'kitchen' }, text: 'in the dark' })
+  t.strictSame(heard(alice).at(-1), 'in the dark', 'those who are here hear it all the same')
+  redis = await startRedis(t, port)
+  await until(
+    () => [one, other].every(({ log }) => log.some((line) => line.includes('Redis is there again'))),
+    'not back',
+    20_000,
+  )
+  await until(
+    () => {
+      void alice.ask('say', { target: { user: 'jwt:bob' }, text: 'light' })
+      return heard(bob).includes('light')
+    },
+    'bob heard nothing afterwards',
+    30_000,
+  )
+  t.strictSame(heard(bob, 'news'), [], 'what is not addressed stays on its host')
+  t.equal(changes, 0)
+
+  const gone = once(bob.socket as never, 'disconnect')
+  await alice.ask('out', { user: 'jwt:bob' })
+  t.strictSame((await gone)[0], 'io server disconnect')
+  t.ok(alice.socket.connected)
+  await one.stop()
+  t.ok(viewer.socket.connected, 'a host that ends takes nobody of the others along')
+})
+
+void t.test('a host whose Redis cannot be reached does not start, and says why', async (t) => {
+  const url = `redis://:secret@127.0.0.1:${await freePort()}`
+  const start = startLab(t, [], { redisUrl: url } as never)
+  await t.rejects(start, { message: /^Redis \(PATCHBAY_REDIS_URL\) cannot be reached: (?!.*secret)/ })
+})
