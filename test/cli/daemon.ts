@@ -19,7 +19,7 @@ export const botToken = '123456789:AAHfiqksKZ8WmR2zSjiQ7_v4TMAKdiHm9T0'
 
 /** For plugins.json: without the plugins that look for hardware, of which a machine may have any. */
 export const hardwareOff = Object.fromEntries(
-  ['system', 'storage', 'audio', 'bluetooth', 'wifi'].map((id) => [id, { enabled: false }]),
+  ['system', 'storage', 'audio', 'bluetooth', 'camera', 'wifi'].map((id) => [id, { enabled: false }]),
 )
 
 /** A place for one daemon: its configuration, its data and what its environment says. */
