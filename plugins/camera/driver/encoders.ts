@@ -42,15 +42,18 @@ export async function findEncoder(exec: Exec, name: string): Promise<Encoder> {
   throw new CameraFailure('CAMERA_NO_ENCODER', `${what}.`, { mend: 'sudo apt-get install ffmpeg' })
 }
 
-/** Half a second of pictures; where the hardware has gone wrong that shows at once. */
+/** A few pictures; where the hardware has gone wrong that shows at once. A slow machine may take long to begin. */
 async function works(exec: Exec, { device = [], filter, args, name }: Encoder): Promise<boolean> {
-  const pattern = ['-f', 'lavfi', '-i', 'testsrc2=size=1280x720:rate=30', '-frames:v', '15']
-  const result = await exec.run(
-    'ffmpeg',
-    ['-v', 'error', '-nostdin', ...device, ...pattern, '-vf', filter, '-c:v', name, ...args, '-b:v', '1500k', '-f', 'null', '-'],
-    { timeoutMs: 8000 },
-  )
-  return result.exitCode === 0
+  const pattern = ['-f', 'lavfi', '-i', 'testsrc2=size=640x480:rate=30', '-frames:v', '5']
+  const coding = ['-vf', filter, '-c:v', name, ...args, '-b:v', '1500k', '-f', 'null', '-']
+  try {
+    const words = ['-v', 'error', '-nostdin', ...device, ...pattern, ...coding]
+    return (await exec.run('ffmpeg', words, { timeoutMs: 20_000 })).exitCode === 0
+  } catch (error) {
+    // One that hangs does not keep the next from being tried.
+    if ((error as { code?: string }).code === 'ETIMEDOUT') return false
+    throw error
+  }
 }
 
 async function devicesOf(): Promise<(name: string) => boolean> {

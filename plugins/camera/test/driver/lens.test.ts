@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import t from 'tap'
 import type { Exec } from '../../driver/types.ts'
-import { children, Eye, openLens, programsWith, readStrip, sizeOf, until } from './rig.ts'
+import { children, Eye, exec, openLens, programsWith, readStrip, sizeOf, until } from './rig.ts'
 
 t.setTimeout(240_000)
 const signal = () => AbortSignal.timeout(30_000)
@@ -33,6 +33,15 @@ void t.test('a missing program is named with its package', async (t) => {
 void t.test('an encoder that does not work here is no encoder', async (t) => {
   const lens = openLens(t, { simulated: true, encoder: 'h264_nvenc' })
   await t.rejects(lens.watch('720p', new Eye()), { code: 'CAMERA_NO_ENCODER', sentence: /h264_nvenc/ })
+})
+
+void t.test('an encoder that hangs is none either', async (t) => {
+  const hanging: Exec = {
+    ...exec,
+    run: (program, args, options) => exec.run(program, args, args.includes('libx264') ? { ...options, timeoutMs: 1 } : options),
+  }
+  const lens = openLens(t, { simulated: true, encoder: 'libx264' }, hanging)
+  await t.rejects(lens.watch('720p', new Eye()), { code: 'CAMERA_NO_ENCODER', sentence: /libx264/ })
 })
 
 void t.test('one program serves all who watch, and ends when nobody has for a while', async (t) => {
