@@ -182,6 +182,10 @@ export interface Clients {
    */
   onConnect(listener: (client: ConnectedClient) => void | Promise<void>): () => void
   list(): Promise<ConnectedClient[]>
+  /** Tells this plugin on the other hosts something (a JSON value); where there are none, nobody. */
+  tellPeers(value: unknown): Promise<void>
+  /** Runs for what it was told on another host, until it is released. */
+  onPeer(listener: (value: unknown) => void): () => void
   get(clientId: string): Promise<ConnectedClient | undefined>
   /** Puts it into a room of the plugin, which lasts until it leaves or is taken out; at most 256. False if it is not there. */
   join(clientId: string, room: string): Promise<boolean>

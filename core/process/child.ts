@@ -117,6 +117,7 @@ export class Child {
     },
     left: (clientId: string) => this.#module?.audience?.left(clientId),
     connected: (client: ConnectedClient) => this.#module?.audience?.connected?.(client),
+    peer: (value: unknown) => this.#module?.audience?.told?.(value),
     told: (id: number, value: unknown) => this.#clients.told(id, value),
     refused: (id: number, error: unknown) => this.#clients.refused(id, error),
     heard: (userId: string) => this.#module?.audience?.heard?.(userId),

@@ -103,6 +103,7 @@ export class RemoteRun implements Running {
       left: (clientId) => this.#send('left', clientId),
       heard: (userId) => this.#tellHeard(userId),
       connected: (client) => this.#send('connected', client),
+      told: (value) => this.#send('peer', value),
       reviewed: ({ caller: { clientId }, roles }) => {
         for (const [id, { call }] of this.#questions) if (call?.caller.clientId === clientId) this.#send('roles', id, roles)
       },

@@ -18,6 +18,7 @@ export class RunClients {
   readonly capability: Clients
   readonly #parts: RunClientsParts
   readonly #listeners = new Set<(client: ConnectedClient) => void | Promise<void>>()
+  readonly #peers = new Set<(value: unknown) => void>()
 
   constructor(parts: RunClientsParts) {
     this.#parts = parts
@@ -32,7 +33,17 @@ export class RunClients {
         this.#listeners.add(own)
         return () => void this.#listeners.delete(own)
       },
+      onPeer: (listener) => {
+        const own = (value: unknown) => listener(value)
+        this.#peers.add(own)
+        return () => void this.#peers.delete(own)
+      },
     }
+  }
+
+  /** The same plugin said something on another host. */
+  hear(value: unknown): void {
+    for (const listener of this.#peers) listener(value)
   }
 
   /** Closes a client that sends what the contract does not say, or that the plugin cannot take in. */

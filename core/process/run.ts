@@ -107,7 +107,8 @@ export class Run {
       for (const listener of this.#heard) void this.#guarded(() => listener(userId))
     }
     const connected = (client: ConnectedClient) => void this.#clients?.receive(client)
-    module.audience = { joined, last, left, heard, connected }
+    const told = (value: unknown) => this.#clients?.hear(value)
+    module.audience = { joined, last, left, heard, connected, told }
     for (const client of module.subscribers) {
       hub.sendSnapshots(client, module)
       joined()

@@ -90,6 +90,7 @@ export function createClientControl(parts: { hub: Hub; connections: () => Connec
       }
     },
     revoke: async (what) => tokens().revoke(what),
+    tellPeers: async (value) => hub.tellPeers(module, value),
     dismiss: async (id, code, message) => client(id)?.dismiss(Object.hasOwn(coreErrors, code) ? code : 'INTERNAL', text(message)),
   }
 }

@@ -9,8 +9,11 @@ import { Deliverer, values } from './deliver.ts'
 import { coreErrors } from './errors.ts'
 import type { Command, Event, Group, Module } from './module.ts'
 import type { Observers } from './observers.ts'
-import { disconnectElsewhere, sendElsewhere } from './other-hosts.ts'
+import { disconnectElsewhere, hasOthers, sendElsewhere } from './other-hosts.ts'
 import type { Policy } from './policy.ts'
+
+/** Between hosts. */
+const peerEvent = 'patchbay:peer'
 
 /** A namespace with its one auth policy and the modules on it. */
 export interface Mount {
@@ -197,6 +200,12 @@ export class Hub {
     }
   }
 
+  /** Tells the same plugin on other hosts. */
+  tellPeers({ mount, id }: Module, value: unknown): void {
+    const namespace = this.#options.io.of(mount)
+    if (hasOthers(namespace)) namespace.serverSideEmit(peerEvent, id, value)
+  }
+
   /** Closes those in a room of a namespace, on other hosts too. What they were sent before arrives first. */
   disconnect(namespace: string, room: string): void {
     const { local } = this.#options.io.of(namespace)
@@ -216,7 +225,10 @@ export class Hub {
     this.mounts.set(namespace, mount)
     mount.modules.add(module)
     for (const [name, command] of commands) mount.commands.set(name, command)
-    this.onNamespace(this.#options.io.of(namespace))
+    const known = this.#options.io.of(namespace)
+    this.onNamespace(known)
+    if (known.listenerCount(peerEvent) === 0)
+      known.on(peerEvent, (id: string, value: unknown) => this.modules.get(id)?.audience?.told?.(value))
     // Where to connect is to subscribe, those who came before the module hear it too.
     if (!policy.subscriptions)
       for (const client of this.clients.values())

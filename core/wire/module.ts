@@ -68,6 +68,8 @@ export interface Audience {
   left(clientId: string): void
   /** A client is there, of which the plugin was not told before or by another run. */
   connected?(client: ConnectedClient): void
+  /** The same plugin said something on another host. */
+  told?(value: unknown): void
   /** The roles of a client became others. */
   reviewed?(client: Client): void
   /** Something came in from a client of this user. */

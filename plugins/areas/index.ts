@@ -26,7 +26,12 @@ export default definePlugin(areas, {
     ctx.own(ctx.clients.onConnect((client) => visitors.receive(client)))
     ctx.onDisconnect((clientId) => delivery.remove(clientId))
 
-    const tell = (posted: readonly Posted[]) => delivery.post(posted)
+    const tell = (posted: readonly Posted[]) => {
+      delivery.post(posted)
+      if (posted.length > 0)
+        void ctx.clients.tellPeers(posted).catch((err: unknown) => ctx.log.warn({ err }, 'other hosts were not told'))
+    }
+    ctx.own(ctx.clients.onPeer((posted) => delivery.post(posted as Posted[])))
     const one = ({ areas: [area], posted }: Outcome) => {
       tell(posted)
       if (!area) throw refuse('AREA_NOT_FOUND')
