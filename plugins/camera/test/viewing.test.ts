@@ -117,6 +117,10 @@ void t.test('what somebody else was offered is not answered, and a browser witho
   const data = 'm=application 9 UDP/DTLS/SCTP webrtc-datachannel\r\nc=IN IP4 0.0.0.0\r\na=mid:data\r\n'
   t.match(await stranger.ask('camera:offer', { type: 'offer', sdp: sdp + data }), { code: 'CAMERA_BAD_SIGNAL' })
   t.match(await stranger.ask('camera:offer', { type: 'offer', sdp: 'v'.repeat(20_001) }), { code: 'INVALID_PAYLOAD' })
+  const candidate = { candidate: 'candidate:1 1 UDP 1 192.0.2.7 50000 typ host', sdpMid: '0', sdpMLineIndex: 0 }
+  for (let i = 0; i < 32; i++) t.match(await stranger.ask('camera:ice_candidate', candidate), { success: true, used: true })
+  t.match(await stranger.ask('camera:ice_candidate', candidate), { success: false, code: 'CAMERA_BAD_SIGNAL' })
+  t.match(await stranger.ask('camera:ice_candidate', null), { success: true, used: false })
   const viewer = await host.client('viewer')
   for (const [command, payload] of [
     ['camera:start', { resolution: '480p' }],
@@ -218,3 +222,8 @@ void t.test(
     t.equal(knocks, 0)
   },
 )
+
+void t.test('what libdatachannel leaves running here, where it is the viewers, is not waited for', async (t) => {
+  setTimeout(() => process.exit(), 2000).unref()
+  t.pass()
+})
