@@ -6,6 +6,7 @@ export const contract = defineContract({
   capabilities: { host: true },
   routes: {
     'GET /': { description: 'The AsyncAPI 3.0 document of everything that is mounted, as JSON.', role: 'viewer' },
+    'GET /openapi': { description: 'The OpenAPI 3.1 document of the HTTP routes of plugins, as JSON.', role: 'viewer' },
     'GET /html': { description: 'The same as a page to read.', role: 'viewer' },
   },
 })

@@ -14,6 +14,8 @@ export const extensions = {
   'x-patchbay-module': 'On an operation: the module it belongs to. The core has none.',
   'x-patchbay-role':
     'On a command: the weakest built-in role (viewer, operator, owner) that may give it. Without: everybody who is let in.',
+  'x-patchbay-roles':
+    'On a command where the policy is not patchbay: the roles of a token of which one will do; `*` is any valid token. Without: everybody.',
   'x-patchbay-rate': 'On a command: how often one user may give it, at most `max` times in any `windowMs` milliseconds.',
   'x-patchbay-timeout-ms': 'On a command: milliseconds until it is answered TIMEOUT.',
   'x-patchbay-in-flight': 'On a command: how many of its kind a user may have unanswered at a time.',

@@ -8,12 +8,12 @@ import { expand, isObject } from './schema.ts'
 
 export function commandCard(entry: CommandEntry): Html {
   const { name, definition } = entry
-  const { role, rate, timeoutMs, inFlight } = policyOf(entry)
+  const { role, roles, rate, timeoutMs, inFlight } = policyOf(entry)
   const payload = definition.payload && expand(definition.payload)
   return html`<article class="card">
 <h4>${name}</h4>
 ${definition.description !== undefined && html`<p>${definition.description}</p>`}
-<ul class="tags"><li>role: ${role ?? 'any'}</li><li>at most ${rate.max} in ${rate.windowMs / 1000} s</li>
+<ul class="tags"><li>role: ${role ?? roles?.join(' or ') ?? 'any'}</li><li>at most ${rate.max} in ${rate.windowMs / 1000} s</li>
 <li>answered within ${timeoutMs / 1000} s</li><li>${inFlight} unanswered at a time</li></ul>
 ${value('Payload', definition.payload)}
 ${value('Result', definition.result)}
@@ -67,8 +67,11 @@ export function errorTable(errors: Readonly<Record<string, string>>): Html {
 
 export function routeTable(id: string, routes: Readonly<Record<string, RouteDefinition>>): Html {
   const rows = sorted(routes).map(
-    ([name, { description, role = 'owner', token }]) => html`<tr><td><code>GET ${pathOf(id, name)}</code></td>
-<td>role: ${role}${token && ', or a token of its own'}</td><td>${description}</td></tr>
+    ([
+      name,
+      { description, role = 'owner', roles, anonymous, token },
+    ]) => html`<tr><td><code>${name.slice(0, name.indexOf(' '))} ${pathOf(id, name)}</code></td>
+<td>role: ${anonymous ? 'any' : (roles?.join(' or ') ?? role)}${token && ', or a token of its own'}</td><td>${description}</td></tr>
 `,
   )
   return html`<table><thead><tr><th>Path</th><th>Who</th><th>What it is</th></tr></thead><tbody>${rows}</tbody></table>`

@@ -34,7 +34,7 @@ function channelId(namespace: string): string {
 
 function command(channel: string, entry: CommandEntry): Operation {
   const { name, mounted, definition } = entry
-  const { role, rate, timeoutMs, inFlight } = policyOf(entry)
+  const { role, roles, rate, timeoutMs, inFlight } = policyOf(entry)
   const ack = `${name}.ack`
   const payload = definition.payload && embed(definition.payload, pointer(channel, name, 'payload'))
   const success = withSuccess(embed(definition.result ?? {}, pointer(channel, ack, 'payload/oneOf/0')))
@@ -49,6 +49,7 @@ function command(channel: string, entry: CommandEntry): Operation {
       reply: { channel: { $ref: `#/channels/${channel}` }, messages: [{ $ref: pointerOf(channel, ack) }] },
       ...(mounted && { 'x-patchbay-module': mounted.id }),
       ...(role !== undefined && { 'x-patchbay-role': role }),
+      ...(roles && { 'x-patchbay-roles': roles }),
       'x-patchbay-rate': rate,
       'x-patchbay-timeout-ms': timeoutMs,
       'x-patchbay-in-flight': inFlight,

@@ -85,5 +85,5 @@ function describe({ version, builtin, state, namespace, policy, contract }: Moun
 
 /** Where an HTTP route of a module is: `GET /html` of `contract` is `/contract/html`. */
 export function pathOf(id: string, route: string): string {
-  return `/${id}${route.replace(/^GET /, '').replace(/^\/$/, '')}`
+  return `/${id}${route.replace(/^\S+ /, '').replace(/^\/$/, '')}`
 }

@@ -76,9 +76,15 @@ export function compare(a: string, b: string): number {
 const limits = { rate: { max: 60, windowMs: 10_000 }, timeoutMs: 10_000, inFlight: 16 }
 
 /** A command's limits and who may give it. The core's own are open to everybody who was let in. */
-export function policyOf({ mounted, definition }: CommandEntry): typeof limits & { readonly role?: string } {
+export function policyOf({
+  mounted,
+  definition,
+}: CommandEntry): typeof limits & { readonly role?: string; readonly roles?: readonly string[] } {
   const { rate = limits.rate, timeoutMs = limits.timeoutMs, inFlight = limits.inFlight, role = 'owner' } = definition
-  return { ...(mounted && { role }), rate, timeoutMs, inFlight }
+  // Behind tokens a command names roles of its own, or none.
+  const { roles } = definition
+  const asks = mounted?.policy === 'patchbay' ? { role } : roles && { roles }
+  return { ...asks, rate, timeoutMs, inFlight }
 }
 
 /** An object's entries, sorted by key. */

@@ -51,7 +51,7 @@ void t.test('the document is valid AsyncAPI by the official parser, with every p
       .all()
       .map((channel) => channel.address())
       .sort(),
-    ['/', '/media', '/media/deep-er'],
+    ['/', '/areas', '/media', '/media/deep-er', '/studio', '/studio/media', '/studio/notifications'],
   )
   const operations = document
     .operations()
