@@ -55,9 +55,8 @@ export async function openStore<Tables>(
 async function dialectFor(place: StorePlace): Promise<Dialect> {
   if ('url' in place) return (await import('./store-postgres.ts')).postgresDialect(place.url, place.schema)
   await mkdir(dirname(place.file), { recursive: true, mode: 0o700 })
-  const { LibsqlDialect } = await import('./store-libsql.ts').catch((error: Error) => {
-    throw new Error(`There is no embedded database for this machine (${process.platform}, ${process.arch}).`, { cause: error })
-  })
+  const none = (cause: unknown) => Promise.reject(new Error(`There is no embedded database for ${process.arch}.`, { cause }))
+  const { LibsqlDialect } = await import('./store-libsql.ts').catch(none)
   return new LibsqlDialect(place.file)
 }
 
