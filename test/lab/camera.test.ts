@@ -45,7 +45,8 @@ const lens = {
   /** Forgets what was said so far. */
   says: (word: string) => sh(`cd /run/lens; : >log; echo ${word} >in`),
   /** Resolves with the line. */
-  hears: (pattern: string) => sh(`until grep -m1 -E '${pattern}' /run/lens/log; do sleep 0.2; done`),
+  hears: (pattern: string) =>
+    sh(`for _ in {1..500}; do grep -m1 -E '${pattern}' /run/lens/log && exit; sleep 0.2; done; cat /run/lens/log; exit 1`),
   async end() {
     await sh('cd /run/lens; echo end >in; pid=$(cat pid); while [ -e /proc/$pid ]; do sleep 0.2; done')
   },

@@ -10,6 +10,8 @@ import { describeDevice, findDevices, hasConnectedSensor } from './v4l2.ts'
 /** After something came or went: when udev has looked at it, and once more for a slow one. */
 const LOOK_MS = [200, 1000, 3000]
 
+const AGAIN = 3
+
 /** All cameras that there are, kept current. */
 export interface Cameras {
   list(): readonly Camera[]
@@ -32,6 +34,8 @@ export function createCameras(exec: Exec, settings: LensSettings, inUse: () => s
   let local: Camera[] = []
   let raspberry: Camera[] = []
   let hasSensor = false
+  /** How often one that has not answered is asked once more. */
+  let again = AGAIN
   let looking: Promise<void> = Promise.resolve()
 
   const look = async () => {
@@ -48,6 +52,7 @@ export function createCameras(exec: Exec, settings: LensSettings, inUse: () => s
       const { camera, isKnown } = await describeDevice(exec, device)
       // It may have been asked before udev had opened it to this user.
       if (isKnown) described.set(key, camera)
+      else if (again-- > 0) lookSoon()
       next.push(camera)
     }
     // One that is plugged in again may be another by then.
@@ -57,7 +62,9 @@ export function createCameras(exec: Exec, settings: LensSettings, inUse: () => s
     if (!isSame) for (const listener of listeners) listener()
   }
   let timers: NodeJS.Timeout[] = []
+  let isClosed = false
   const lookSoon = () => {
+    if (isClosed) return
     for (const timer of timers) clearTimeout(timer)
     timers = LOOK_MS.map((ms) =>
       setTimeout(() => {
@@ -68,7 +75,9 @@ export function createCameras(exec: Exec, settings: LensSettings, inUse: () => s
   let watcher: FSWatcher | undefined
   try {
     watcher = watch('/dev', { persistent: false }, (_type, entry) => {
-      if (entry === null || /^(video\d+|v4l)$/.test(entry)) lookSoon()
+      if (entry !== null && !/^(video\d+|v4l)$/.test(entry)) return
+      again = AGAIN
+      lookSoon()
     })
     watcher.on('error', () => undefined) // then they are found at the next start
   } catch {
@@ -95,6 +104,7 @@ export function createCameras(exec: Exec, settings: LensSettings, inUse: () => s
       return () => void listeners.delete(listener)
     },
     close() {
+      isClosed = true
       watcher?.close()
       for (const timer of timers) clearTimeout(timer)
     },

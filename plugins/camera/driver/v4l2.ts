@@ -68,7 +68,7 @@ async function readDevice(sys: string, udev: string, node: string): Promise<Devi
 /** Opens it for a moment, to hear what it can. `isKnown`: it answered. */
 export async function describeDevice(exec: Exec, device: Device): Promise<{ camera: Camera; isKnown: boolean }> {
   const ask = ['-hide_banner', '-nostdin', '-f', 'v4l2', '-list_formats', 'all', '-i', device.path]
-  const answer = await exec.run('ffmpeg', ask, { timeoutMs: 5000 }).catch(() => undefined)
+  const answer = await exec.run('ffmpeg', ask, { timeoutMs: 15_000 }).catch(() => undefined)
   const formats = parseFormats(answer?.stderr ?? '')
   const highest = Math.max(480, ...formats.flatMap(({ sizes }) => sizes.map(([, height]) => height)))
   const camera: Camera = {
