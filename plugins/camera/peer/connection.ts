@@ -41,6 +41,9 @@ export class Connection {
   readonly #ssrc = randomInt(1, 2 ** 32 - 1)
   /** Those that came before the viewer's description. */
   readonly #early: string[] = []
+  /** The library's threads may tell of candidates first; a browser takes none before the description. */
+  readonly #unsaid: Array<[text: string, mid: string]> = []
+  #isDescribed = false
   #mid = 'video'
   #hasRemote = false
   #candidates = 0
@@ -69,14 +72,18 @@ export class Connection {
       }
     this.#peer.onLocalDescription(
       alive((sdp, type) => {
-        if (type === 'offer' || type === 'answer') events.description(type, withoutAddresses(sdp))
+        if (type !== 'offer' && type !== 'answer') return
+        events.description(type, withoutAddresses(sdp))
+        this.#isDescribed = true
+        for (const [text, mid] of this.#unsaid.splice(0)) events.candidate(text, mid)
       }),
     )
     this.#peer.onLocalCandidate(
       alive((line, mid) => {
         const candidate = parseCandidate(line)
         const text = candidate && told(candidate, settings, networkInterfaces())
-        if (text) events.candidate(text, mid)
+        if (text && this.#isDescribed) events.candidate(text, mid)
+        else if (text) this.#unsaid.push([text, mid])
       }),
     )
     this.#peer.onStateChange(
