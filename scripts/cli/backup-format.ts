@@ -9,8 +9,8 @@ export const auditPath = 'host/audit'
 /** Where `plugins add` works and keeps what it replaced. */
 export const workshopPath = 'plugins/.patchbay'
 export const configNames: readonly string[] = ['host.json', 'access.json', 'plugins.json']
-/** Who is logged in, by session or by a token for routes. */
-export const loginNames: readonly string[] = ['sessions.json', 'route-tokens.json']
+/** Who is logged in: by session, by a token for routes, by what Patchbay's own keys signed. */
+export const loginNames: readonly string[] = ['sessions.json', 'route-tokens.json', 'jwt']
 export const most = {
   bytes: 1024 ** 3,
   entries: 100_000,

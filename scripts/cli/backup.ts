@@ -8,6 +8,7 @@ import { parseArgs } from 'node:util'
 import { Header, Pack, ReadEntry } from 'tar'
 import { resolvePaths } from '../../core/config/paths.ts'
 import { auditPath, configNames, format, isKept, type Manifest, manifestName, workshopPath } from './backup-format.ts'
+import { copyStores } from './copy-stores.ts'
 import type { Installation } from './main.ts'
 
 /** Saves configuration and data to one .tar.gz (0600), whole or not at all; `-` is standard output. A daemon may run meanwhile. */
@@ -23,18 +24,20 @@ export async function backup(args: string[], { root, commandName }: Installation
   const manifest: Manifest = { format, version, host: hostname(), time: new Date().toISOString() }
 
   const leftOut: string[] = []
-  const paths = [
-    ...configNames.map((name) => ({ path: join(configDir, name), name: `config/${name}` })),
-    ...(await filesBelow(dataDir, values['with-audit'] === true, leftOut)),
-  ]
+  const config = configNames.map((name) => ({ path: join(configDir, name), name: `config/${name}` }))
+  const stored = await copyStores(await filesBelow(dataDir, values['with-audit'] === true, leftOut), dataDir)
   let count = 0
-  await writeTo(file, async (output) => {
-    // Names and modes of this machine's users say nothing elsewhere.
-    const pack = new Pack({ gzip: true, portable: true })
-    const written = pipeline(Readable.from(pack, { objectMode: false }), output)
-    const [files] = await Promise.all([fill(pack, manifest, paths), written])
-    count = files
-  })
+  try {
+    await writeTo(file, async (output) => {
+      // Names and modes of this machine's users say nothing elsewhere.
+      const pack = new Pack({ gzip: true, portable: true })
+      const written = pipeline(Readable.from(pack, { objectMode: false }), output)
+      const [files] = await Promise.all([fill(pack, manifest, [...config, ...stored.files]), written])
+      count = files
+    })
+  } finally {
+    await stored.end()
+  }
   for (const sentence of leftOut) process.stderr.write(`${sentence}\n`)
   process.stderr.write(
     `Saved ${count} files of ${configDir} and ${dataDir}${file === '-' ? '' : ` to ${file}`}. Keep it as you would a password: it holds sessions, ` +

@@ -43,7 +43,7 @@ export async function restore(args: string[], { root, commandName }: Installatio
     await mkdir(join(unpacked, 'data'), { mode: 0o700 })
     await unpack(source, unpacked)
     await judgeConfig(join(unpacked, 'config'))
-    if (!withSessions) for (const name of loginNames) await rm(join(unpacked, 'data', name), { force: true })
+    if (!withSessions) for (const name of loginNames) await rm(join(unpacked, 'data', name), { recursive: true, force: true })
     const kept = join(keptName, new Date().toISOString().replace(/[:.]/g, '-'))
     await swap({ unpacked, configDir, dataDir, kept, keep: withSessions ? [] : loginNames })
     say(manifest, { configDir, dataDir, kept, withSessions, commandName })
