@@ -38,12 +38,9 @@ function matched(pattern: string, given: string): Record<string, string> | undef
       if (name !== part) return undefined
       continue
     }
-    try {
-      params[name.slice(1)] = decodeURIComponent(part)
-    } catch {
-      return undefined
-    }
     if (part === '') return undefined
+    // Fastify has refused what cannot be decoded.
+    params[name.slice(1)] = decodeURIComponent(part)
   }
   return params
 }

@@ -41,7 +41,7 @@ const PairingRequest = Type.Object({
   createdAt: Time,
   expiresAt: Time,
 })
-const areaIds = Type.Array(Id, { maxItems: 1000, uniqueItems: true })
+const areaIds = Type.Array(Id, { maxItems: 1000 })
 
 /** What every event of one area carries. */
 const areaFields = {

@@ -76,7 +76,7 @@ export default definePlugin(areas, {
       tell(await repository.assign(id, choose))
       return client(id)
     }
-    ctx.serve('PUT /api/clients/:id/areas', ({ params, body }) => assign(params.id, () => body.areaIds))
+    ctx.serve('PUT /api/clients/:id/areas', ({ params, body }) => assign(params.id, () => [...new Set(body.areaIds)]))
     ctx.serve('PUT /api/clients/:id/areas/:areaId', ({ params: { id, areaId } }) =>
       assign(id, (has) => [...new Set([...has, areaId])]),
     )
@@ -96,7 +96,7 @@ export default definePlugin(areas, {
     }))
     ctx.serve('GET /api/pairing/requests', async () => ({ json: { success: true, requests: await pairings.list() } }))
     ctx.serve('POST /api/pairing/approve', async ({ body }) => {
-      const { id, clientId } = await pairings.approve(body.code, body.name, body.areaIds)
+      const { id, clientId } = await pairings.approve(body.code, body.name, [...new Set(body.areaIds)])
       await visitors.completePairing(id)
       return client(clientId)
     })

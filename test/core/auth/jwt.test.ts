@@ -266,6 +266,16 @@ void t.test('other keys in plugins.json end what was done with the ones before',
   t.equal(await tryToken(t, host, token), 'AUTH_INVALID')
 })
 
+void t.test('a file of keys that is missing lets nobody in, and is read when it is there', async (t) => {
+  const secret = randomBytes(32).toString('hex')
+  const secretFile = join(await temporary(t), 'secret')
+  const host = await startVault(t, { ...rules, algorithms: ['HS256'], secretFile })
+  const token = await sign({ key: Buffer.from(secret), alg: 'HS256' })
+  t.equal(await tryToken(t, host, token), 'AUTH_INVALID')
+  await writeFile(secretFile, secret, { mode: 0o600 })
+  t.equal(await tryToken(t, host, token), 'jwt:carol')
+})
+
 void t.test('what was revoked stays so, and as long as nobody can tell what was, nothing is good', async (t) => {
   const host = await startVault(t)
   const place = join(host.dataDir, 'jwt', 'vault')

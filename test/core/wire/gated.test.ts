@@ -40,7 +40,10 @@ const contract: Contract = {
     kept: { payload: text, retained: true },
   },
   namespaces: {
-    closed: { events: { hello: { payload: text, to: 'addressed' } }, commands: { here: { roles: ['*'] } } },
+    closed: {
+      events: { hello: { payload: text, to: 'addressed' } },
+      commands: { here: { roles: ['*'] }, leave: { roles: ['*'] } },
+    },
   },
   routes: {
     'GET /api/me': { roles: ['*'] },
@@ -77,6 +80,7 @@ const body = `
   })
   ctx.publish('kept', 'a secret for those who are known')
   ctx.handle('authenticate', async (token, { caller }) => ({ userId: (await clients.identify(caller.clientId, token)).userId }))
+  ctx.namespace('closed').handle('leave', async (_, { caller }) => { await clients.anonymize(caller.clientId) })
   ctx.handle('logout', async (_, { caller }) => { await clients.anonymize(caller.clientId) })
   ctx.handle('who', (_, { caller }) => ({ caller }))
   ctx.handle('any', () => ({ any: true }))
@@ -162,6 +166,10 @@ for (const runIn of ['host', 'process'] as const) {
 
     const aside = dial(t, host, { token: await host.token('gate', []) }, {}, '/gate/closed')
     t.strictSame(await once(aside, 'hello'), ['jwt:alice'])
+    const left = once(aside, 'disconnect')
+    aside.emit('leave')
+    t.match(await once(aside, 'error'), [{ code: 'SESSION_EXPIRED' }], 'nobody is anonymous there')
+    await left
     const others = await host.client('owner')
     t.match(await others.ask('module:subscribe', { module: 'gate' }), { success: false, code: 'MODULE_NOT_FOUND' })
   })

@@ -43,7 +43,9 @@ void t.test('ffmpeg’s FLV becomes pictures, with the parameter sets before eac
   )
   for (const unit of whole.filter(({ isKey }) => isKey)) t.same(types(unit).slice(0, 2), [7, 8])
   for (const unit of whole.filter(({ isKey }) => !isKey)) t.same(types(unit), [1])
-  for (const { at } of whole) t.ok(at >= before && at <= Date.now(), 'its time is the time of day')
+  // On a busy machine ffmpeg fills gaps in its raster of frames.
+  for (const { at } of whole)
+    t.ok(at > before - 1000 && at < Date.now() + 1000, `its time is the time of day: ${at - before} ms after the start`)
   const [first, last] = [whole[0]?.at ?? 0, whole.at(-1)?.at ?? 0]
   t.ok(last > first)
   for (const size of [1, 7, 1000]) t.same(read(stream, size), whole)
