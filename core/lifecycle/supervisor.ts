@@ -116,7 +116,7 @@ export class Supervisor {
 
   /** Stops all. Rejects if that takes too long. */
   async stop(): Promise<void> {
-    const stopped = Promise.all([this.#lastGood.close(), ...[...this.#units.values()].map((unit) => unit.remove())])
+    const stopped = Promise.all([this.#lastGood.close(), ...[...this.#units.values()].map((unit) => unit.stop())])
     try {
       await within(stopped, this.#parts.pace.quitMs, 'some plugins do not stop')
     } finally {

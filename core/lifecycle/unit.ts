@@ -101,10 +101,16 @@ export class Unit {
     return this.converge()
   }
 
-  /** Stops it for good. */
-  remove(): Promise<void> {
+  /** Stops it for good. Who is connected stays so. */
+  stop(): Promise<void> {
     this.#isGone = true
     return this.converge()
+  }
+
+  /** And tells its clients that it is no more. */
+  async remove(): Promise<void> {
+    await this.stop()
+    this.#unmount()
   }
 
   /** An exception came out of its code that nobody caught. */
@@ -166,7 +172,7 @@ export class Unit {
       this.#needs.forget()
       this.#patience.forgive()
     }
-    if (this.#isGone) return this.#unmount()
+    if (this.#isGone) return
     const conflict = this.mount()
     if (problem ?? conflict) return this.#set('failed', problem ?? conflict)
     if (!enabled || heldBack) return this.#set('disabled', heldBack ?? 'It is not switched on in plugins.json.')

@@ -52,6 +52,28 @@ void t.test('/readyz says when it serves, /plugins shows states, start-up times 
   })
 })
 
+void t.test('a stock client loses a host that stops, after the answers that are due, and comes back by itself', async (t) => {
+  const gate = deferred()
+  const start = (context: { handle(name: string, work: () => unknown): void }) =>
+    context.handle('last:word', () => {
+      gate.resolve()
+      return new Promise(() => {})
+    })
+  const host = await startLab(t, [{ contract: { id: 'last', commands: { 'last:word': {} } }, start }])
+  const { sessionToken } = await host.client('owner')
+  const socket = io(host.url, { auth: { sessionToken }, transports: ['websocket'], forceNew: true, reconnectionDelay: 50 })
+  t.teardown(() => socket.close())
+  await new Promise<void>((resolve) => socket.once('connect', resolve))
+  const left = new Promise((resolve) => socket.once('disconnect', resolve))
+  const tries = new Promise((resolve) => socket.io.once('reconnect_attempt', resolve))
+  const answered = socket.emitWithAck('last:word')
+  await gate.promise
+  await host.stop()
+  t.match(await answered, { success: false, code: 'MODULE_UNAVAILABLE' })
+  t.equal(await left, 'transport close')
+  await tries
+})
+
 void t.test('a client that comes as soon as the port is open finds every namespace and module', async (t) => {
   const gate = deferred()
   const contract = { id: 'slow', namespaces: { side: { events: { 'slow:value': { retained: true } } } } }

@@ -4,6 +4,8 @@ import t, { type Test } from 'tap'
 import { conformance } from '../../../core/testing/conformance.ts'
 import { temporary } from '../lifecycle/lab.ts'
 
+t.setTimeout(240_000)
+
 const good = {
   contract: {
     id: 'probe',
@@ -69,6 +71,26 @@ void t.test('routes, findings with a mend, missing devices and codes of the syst
     ctx.own(() => ctx.error(gone.code === 'ENOENT' ? 'PROBE_LOST' : 'FORBIDDEN'))`
   const readme = `${good.readme}, \`http://127.0.0.1:8080/probe\`, \`GET /probe/all\``
   t.same(await failures(await write(t, { ...good, contract, start, readme }), /README|hands out|routes|finds/), [])
+})
+
+void t.test('a plugin behind tokens is visited by who has one', async (t) => {
+  const { errors } = good.contract as { errors: object }
+  const contract = {
+    id: 'probe',
+    policy: 'jwt',
+    errors,
+    commands: { set: { roles: ['user'], payload: { type: 'object', additionalProperties: false } } },
+    events: { value: { payload: { type: 'integer' }, retained: true } },
+    routes: { 'GET /': { roles: ['*'] } },
+  }
+  const start = `ctx.handle('set', () => undefined)
+    ctx.publish('value', 1)
+    ctx.serve('GET /', () => ({ json: 1 }))`
+  const readme = '`set` `value` `PROBE_LOST` `GET /probe`'
+  t.same(await failures(await write(t, { ...good, contract, start, readme }), /README|bad payloads|routes|cycles/), [])
+  const careless = `${start}; setInterval(() => {}, 1e6).unref(); ctx.onDisconnect(() => void setInterval(() => {}, 1e6).unref())`
+  const [leak] = await failures(await write(t, { ...good, contract, start: careless, readme }), /cycles(?!.*process of its own)/)
+  t.match(leak, /Timeout/)
 })
 
 const bad: ReadonlyArray<[what: string, check: RegExp, probe: Partial<Probe>, why: RegExp]> = [
@@ -146,8 +168,8 @@ const bad: ReadonlyArray<[what: string, check: RegExp, probe: Partial<Probe>, wh
     { start: `${good.start}; ctx.diagnose(() => [{ kind: 'tool', name: 'x', ok: true, optional: true, sentence: 'x' }])` },
     /"x" is no sentence/,
   ],
-  // What it leaves is still there for 3 s, and would be seen by a check after it.
-  ['leaves a program behind', /starts/, { start: `${good.start}; spawn('sleep', ['3']).unref()` }, /PROCESSWRAP/],
+  // What it leaves is still there for 15 s, and would be seen by a check after it.
+  ['leaves a program behind', /starts/, { start: `${good.start}; spawn('sleep', ['15']).unref()` }, /PROCESSWRAP/],
 ]
 
 for (const [what, check, probe, why] of bad)
