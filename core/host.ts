@@ -227,8 +227,6 @@ export class Host {
   async #joinOthers(): Promise<void> {
     const { redisUrl, log } = this.#options
     if (!redisUrl) return
-    const { storeUrl } = this.#options
-    if (!storeUrl) log.warn({}, 'Several hosts without PATCHBAY_STORE_URL: what plugins store is of this host alone.')
     this.#leaveOthers = await joinOtherHosts(this.#get(http).io, redisUrl, log)
   }
 

@@ -39,6 +39,10 @@ export const secretVariables: readonly string[] = [botToken.variable, storeUrl.v
 export async function readSecrets(env: Environment): Promise<{ botToken?: string; storeUrl?: string; redisUrl?: string }> {
   const [token, url] = [await readSecret(env, botToken), await readSecret(env, storeUrl)]
   const redis = await readSecret(env, redisUrl)
+  if (redis && !url)
+    throw new ConfigError(
+      `${redisUrl.variable}: several hosts keep what plugins store in one PostgreSQL; set ${storeUrl.variable} too.`,
+    )
   return { ...(token && { botToken: token }), ...(url && { storeUrl: url }), ...(redis && { redisUrl: redis }) }
 }
 

@@ -47,7 +47,12 @@ void t.test('the URL of the store comes the same way, and is not told when it is
   const env = { PATCHBAY_STORE_URL: url, PATCHBAY_STORE_URL_FILE: join(dir, 'named'), CREDENTIALS_DIRECTORY: dir }
   t.same(await readSecrets(env), { storeUrl: url })
   t.same(await readSecrets({ ...env, PATCHBAY_STORE_URL: '' }), { storeUrl: `${url}&named` })
-  t.same(await readSecrets({ PATCHBAY_REDIS_URL: 'redis://127.0.0.1' }), { redisUrl: 'redis://127.0.0.1' })
+  const storeUrl = 'postgresql://db.lan/patchbay'
+  const redisUrl = 'redis://127.0.0.1'
+  t.same(await readSecrets({ PATCHBAY_REDIS_URL: redisUrl, PATCHBAY_STORE_URL: storeUrl }), { redisUrl, storeUrl })
+  await t.rejects(readSecrets({ PATCHBAY_REDIS_URL: redisUrl }), {
+    message: 'PATCHBAY_REDIS_URL: several hosts keep what plugins store in one PostgreSQL; set PATCHBAY_STORE_URL too.',
+  })
   await t.rejects(readSecrets({ PATCHBAY_REDIS_URL: 'http://secret' }), {
     message: /^PATCHBAY_REDIS_URL: this is no URL of a Redis/,
   })
