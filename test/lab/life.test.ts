@@ -199,3 +199,46 @@ void t.test('told to reboot the machine does; its client is answered before, and
   const { problem } = await client.now<AudioState>('audio:state', ({ problem }) => problem !== null)
   t.match(problem, { code: 'AUDIO_NO_OUTPUT', message: /no sound card/ })
 })
+
+void t.test('what was acknowledged to a writer is there after the power failed in the middle of writing', async (t) => {
+  await sh('patchbay plugins enable areas')
+  const token = await sh('patchbay token areas --role admin --subject power --lifetime 1d')
+  const url = `http://127.0.0.1:${machine.ports.get(8080)}/areas/api/areas`
+  const ask = (init: RequestInit = {}) =>
+    fetch(url, {
+      ...init,
+      headers: { authorization: `Bearer ${token}`, 'content-type': 'application/json' },
+      signal: AbortSignal.timeout(60_000),
+    })
+  const acknowledged: string[] = []
+  const write = async (writer: number) => {
+    for (let n = 0; ; ) {
+      const id = `area_${writer}_${n}`
+      const answer = await ask({ method: 'POST', body: JSON.stringify({ id, name: id }) }).catch(() => undefined)
+      if (!answer) return
+      if (answer.status === 429) await new Promise((resolve) => setTimeout(resolve, 500))
+      else if (answer.status === 201) acknowledged.push(`area_${writer}_${n++}`)
+      else throw new Error(`${answer.status}: ${await answer.text()}`)
+    }
+  }
+  const writing = Promise.all([1, 2, 3].map(write))
+  while (acknowledged.length < 30) await Promise.race([writing, new Promise((resolve) => setTimeout(resolve, 5))])
+  // What the machine had not yet written to its drive is lost with its memory.
+  await machine.monitor('system_reset')
+  await writing
+  await machine.rebooted()
+  await sh('until curl --fail --silent http://127.0.0.1:8080/healthz; do sleep 1; done')
+  const isThere = async () => {
+    const answer = await ask().catch(() => undefined)
+    return answer?.status === 200
+      ? ((await answer.json()) as { areas: Array<{ id: string }> }).areas.map(({ id }) => id)
+      : undefined
+  }
+  let areas = await isThere()
+  for (; !areas; areas = await isThere()) await new Promise((resolve) => setTimeout(resolve, 1000))
+  t.same(
+    acknowledged.filter((id) => !areas.includes(id)),
+    [],
+    `${acknowledged.length} were acknowledged`,
+  )
+})
