@@ -41,7 +41,10 @@ export class Connection {
   readonly #ssrc = randomInt(1, 2 ** 32 - 1)
   /** Those that came before the viewer's description. */
   readonly #early: string[] = []
-  /** The library's threads may tell of candidates first; a browser takes none before the description. */
+  /**
+   * Ways to here that the viewer is not told yet. A browser takes none before the description, which the library's threads may tell last; and
+   * who knew one before we have his answer would begin at once, with us not knowing yet whose certificate is the right one: that ends in failure.
+   */
   readonly #unsaid: Array<[text: string, mid: string]> = []
   #isDescribed = false
   #mid = 'video'
@@ -75,15 +78,15 @@ export class Connection {
         if (type !== 'offer' && type !== 'answer') return
         events.description(type, withoutAddresses(sdp))
         this.#isDescribed = true
-        for (const [text, mid] of this.#unsaid.splice(0)) events.candidate(text, mid)
+        this.#tellCandidates()
       }),
     )
     this.#peer.onLocalCandidate(
       alive((line, mid) => {
         const candidate = parseCandidate(line)
         const text = candidate && told(candidate, settings, networkInterfaces())
-        if (text && this.#isDescribed) events.candidate(text, mid)
-        else if (text) this.#unsaid.push([text, mid])
+        if (text) this.#unsaid.push([text, mid])
+        this.#tellCandidates()
       }),
     )
     this.#peer.onStateChange(
@@ -175,12 +178,18 @@ export class Connection {
     this.#track = track
   }
 
+  #tellCandidates(): void {
+    if (!this.#isDescribed || !this.#hasRemote) return
+    for (const [text, mid] of this.#unsaid.splice(0)) this.#events.candidate(text, mid)
+  }
+
   #setRemote(sdp: string, type: 'offer' | 'answer', candidates: readonly string[]): void {
     this.#try('description', () => this.#peer.setRemoteDescription(sdp, type))
     this.#hasRemote = true
     const early = this.#early.splice(0)
     this.#candidates -= early.length
     for (const line of [...candidates, ...early]) this.addCandidate(line)
+    this.#tellCandidates()
   }
 
   #try(what: string, work: () => void): void {

@@ -16,7 +16,10 @@ export class Receiver {
   /** Packets of the picture that have come. */
   packets = 0
   readonly candidates: string[] = []
+  /** It was told a way to the other side before it had answered. */
+  toldTooEarly = false
   readonly offers: Array<{ sdp: string; iceServers?: unknown }> = []
+  readonly #errors: string[] = []
   readonly #manners: Manners
   #peer: Peer | undefined
   /** What nobody holds is tidied up, and hears nothing any more. */
@@ -30,6 +33,7 @@ export class Receiver {
       this.offers.push(offer)
       this.#take(offer.sdp)
     })
+    client.socket.on('camera:error', ({ message }: { message: string }) => this.#errors.push(message))
     client.socket.on('camera:ice_candidate', ({ candidate, sdpMid }: { candidate: string; sdpMid: string }) => {
       this.candidates.push(candidate)
       this.#peer?.addRemoteCandidate(candidate, sdpMid)
@@ -63,9 +67,14 @@ export class Receiver {
     const enough = this.packets + count
     const end = Date.now() + 30_000
     while (this.packets < enough) {
-      if (Date.now() > end) throw new Error(`${this.packets} of ${enough} packets came within 30 s`)
+      if (Date.now() > end) throw new Error(`${this.packets} of ${enough} packets came within 30 s (${this.#state()})`)
       await new Promise((resolve) => setTimeout(resolve, 20))
     }
+  }
+
+  #state(): string {
+    const tracks = this.#held.map((track) => `track ${track.isOpen() ? 'open' : 'closed'}`).join(', ')
+    return `${this.#peer?.state()}, ICE ${this.#peer?.iceState()}, ${tracks || 'no track'}, ${this.candidates.length} candidates; ${this.#errors.join(' ')}`
   }
 
   hangUp(): void {
@@ -93,6 +102,7 @@ export class Receiver {
     const { alter = (text: string) => text, answersLate = false } = this.#manners
     const peer = this.#open()
     const answer = () => {
+      this.toldTooEarly ||= this.candidates.length > 0
       const said = alter(withoutCandidates(peer.localDescription()?.sdp ?? ''))
       void this.client.ask('camera:answer', { type: 'answer', sdp: said }).catch(() => undefined)
     }

@@ -72,6 +72,7 @@ void t.test('a client that offers is answered, and candidates may come before al
   const late = new Receiver(t, await subscribed(host), { answersLate: true })
   t.match(await late.start(), { success: true })
   await late.more(20)
+  t.notOk(late.toldTooEarly, 'who knew the way before we know him would be taken for somebody else')
   t.match(await late.client.ask('camera:answer', { type: 'answer', sdp: 'v=0' }), { success: false, code: 'CAMERA_BAD_SIGNAL' })
   await late.more(20)
 })
