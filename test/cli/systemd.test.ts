@@ -89,5 +89,5 @@ void t.test('what the daemon starts can neither speak in its place nor see how',
 
   const told = heard(/has failed/)
   await client.ask('lamp:break')
-  t.match(await told, /^STATUS=\d of \d plugins run; ([a-z]+ is starting; )*lamp has failed$/)
+  t.match(await told, /^STATUS=\d of \d plugins run; ([a-z]+ is starting; )*lamp has failed(; [a-z]+ is starting)*$/)
 })
