@@ -30,9 +30,9 @@ const client = await LabClient.connect(t, machine.ports.get(8080) as number, 100
 /** Resolves when the client has lost the daemon by `work` and found it again by itself, in the session that it had. */
 async function survives(t: Tap, work: () => Promise<unknown>): Promise<void> {
   const before = await session()
-  const again = client.next('auth:success')
+  const from = client.heard.length
   await work()
-  await again
+  await client.next('auth:success', undefined, from)
   const { id, userId } = await session()
   t.same({ id, userId }, { id: before.id, userId: 'telegram:1000' }, 'the session that it had')
   t.match(await client.ask('module:subscribe', { module: 'host' }), { success: true })
@@ -164,18 +164,25 @@ void t.test(
   async (t) => {
     const good = await lamp('1.0.0', "ctx.handle('lamp:version', () => ({ version: '1.0.0' }))")
     const bad = await lamp('2.0.0', "throw new Error('no bulb')")
-    const next = (fits: (row: PluginStatus) => boolean) => client.next<PluginStatus[]>('host:plugins', isLamp(fits))
-    const running = next(({ state }) => state === 'running')
+    const next = (fits: (row: PluginStatus) => boolean, from: number) =>
+      client.next<PluginStatus[]>('host:plugins', isLamp(fits), from)
+    await client.ask('module:subscribe', { module: 'host' })
+    const before = client.heard.length
     await sh(`patchbay plugins add ${good} && patchbay plugins enable lamp --yes`)
-    t.match(rowOf(await running), { version: '1.0.0', containment: { level: 'contained' } })
+    t.match(rowOf(await next(({ state }) => state === 'running', before)), {
+      version: '1.0.0',
+      containment: { level: 'contained' },
+    })
     // It is kept when it has run for a while.
     await sh('until ls /var/lib/patchbay/last-good/lamp/*/package.json 2>/dev/null; do sleep 0.5; done')
 
-    const rolledBack = next(
-      ({ state, version, reason = '' }) => state === 'running' && version === '1.0.0' && /stands in/.test(reason),
-    )
+    const from = client.heard.length
     await sh(`patchbay plugins add ${bad}`)
-    t.match(rowOf(await rolledBack), { reason: /2\.0\.0 failed .*no bulb.*1\.0\.0, which ran before, stands in/ })
+    const rolledBack = await next(
+      ({ state, version, reason = '' }) => state === 'running' && version === '1.0.0' && /stands in/.test(reason),
+      from,
+    )
+    t.match(rowOf(rolledBack), { reason: /2\.0\.0 failed .*no bulb.*1\.0\.0, which ran before, stands in/ })
     t.match(await client.ask('lamp:version'), { success: true, version: '1.0.0' })
     t.equal(await sh('systemctl is-active patchbay-plugin@lamp.service'), 'active')
 
@@ -222,7 +229,15 @@ void t.test('what was acknowledged to a writer is there after the power failed i
     }
   }
   const writing = Promise.all([1, 2, 3].map(write))
-  while (acknowledged.length < 30) await Promise.race([writing, new Promise((resolve) => setTimeout(resolve, 5))])
+  let isOver = false
+  const over = () => {
+    isOver = true
+  }
+  writing.then(over, over)
+  while (acknowledged.length < 30) {
+    if (isOver) throw new Error(`nobody writes any more, after ${acknowledged.length}`)
+    await new Promise((resolve) => setTimeout(resolve, 5))
+  }
   // What the machine had not yet written to its drive is lost with its memory.
   await machine.monitor('system_reset')
   await writing
