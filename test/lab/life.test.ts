@@ -111,36 +111,7 @@ void t.test('without root’s helper a drive that is plugged in is told in part,
   await sh('systemctl start patchbay-smart.socket')
 })
 
-void t.test('a crash ends nobody’s session, whatever the daemon dies of', async (t) => {
-  for (const signal of ['KILL', 'SEGV']) {
-    const pid = await show('MainPID')
-    await survives(t, () => sh(`kill -${signal} ${pid}`))
-    t.not(await show('MainPID'), pid)
-    t.match(await sh('journalctl -u patchbay -o cat --no-pager'), `status=${{ KILL: 9, SEGV: 11 }[signal]}/${signal}`)
-  }
-})
-
-void t.test('what takes more memory than the service may have is ended, and started again', async (t) => {
-  await survives(t, async () => {
-    await sh(`systemctl set-property --runtime patchbay MemoryMax=8M || true
-      until journalctl -u patchbay -o cat --no-pager | grep -q "result 'oom-kill'"; do sleep 0.2; done
-      systemctl set-property --runtime patchbay MemoryMax=512M`)
-  })
-  t.equal(await show('MemoryMax'), '536870912')
-})
-
-void t.test('told to stop it does, by itself and within 5 s, with clients and work in hand', async (t) => {
-  await client.ask('module:subscribe', { module: 'storage' })
-  client.socket.emit('storage:refresh')
-  await survives(t, async () => {
-    const seconds =
-      Number(await sh('begun=$(date +%s%N); systemctl stop patchbay; echo $((($(date +%s%N) - begun) / 1000000))')) / 1000
-    t.comment(`stopped within ${seconds} s`)
-    // Ended by systemd it would not be.
-    t.match([await show('Result'), await show('ExecMainCode'), await show('ExecMainStatus')], ['success', '1', '0'])
-    await sh('systemctl start patchbay')
-  })
-})
+// Before what makes the daemon start in safe mode.
 
 /** A package for a plugin called lamp, put into the machine. */
 async function lamp(version: string, start: string): Promise<string> {
@@ -191,6 +162,37 @@ void t.test(
     t.equal(await sh('ls -d /var/lib/patchbay/confined/lamp /var/lib/patchbay/plugins/lamp 2>/dev/null | xargs'), '')
   },
 )
+
+void t.test('a crash ends nobody’s session, whatever the daemon dies of', async (t) => {
+  for (const signal of ['KILL', 'SEGV']) {
+    const pid = await show('MainPID')
+    await survives(t, () => sh(`kill -${signal} ${pid}`))
+    t.not(await show('MainPID'), pid)
+    t.match(await sh('journalctl -u patchbay -o cat --no-pager'), `status=${{ KILL: 9, SEGV: 11 }[signal]}/${signal}`)
+  }
+})
+
+void t.test('what takes more memory than the service may have is ended, and started again', async (t) => {
+  await survives(t, async () => {
+    await sh(`systemctl set-property --runtime patchbay MemoryMax=8M || true
+      until journalctl -u patchbay -o cat --no-pager | grep -q "result 'oom-kill'"; do sleep 0.2; done
+      systemctl set-property --runtime patchbay MemoryMax=512M`)
+  })
+  t.equal(await show('MemoryMax'), '536870912')
+})
+
+void t.test('told to stop it does, by itself and within 5 s, with clients and work in hand', async (t) => {
+  await client.ask('module:subscribe', { module: 'storage' })
+  client.socket.emit('storage:refresh')
+  await survives(t, async () => {
+    const seconds =
+      Number(await sh('begun=$(date +%s%N); systemctl stop patchbay; echo $((($(date +%s%N) - begun) / 1000000))')) / 1000
+    t.comment(`stopped within ${seconds} s`)
+    // Ended by systemd it would not be.
+    t.match([await show('Result'), await show('ExecMainCode'), await show('ExecMainStatus')], ['success', '1', '0'])
+    await sh('systemctl start patchbay')
+  })
+})
 
 void t.test('told to reboot the machine does; its client is answered before, and goes on after', async (t) => {
   const boot = 'cat /proc/sys/kernel/random/boot_id'
