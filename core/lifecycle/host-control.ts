@@ -77,8 +77,8 @@ export function createHostControl(parts: HostControlParts): HostControl {
     coreContract: () => coreContract,
     patients: () =>
       supervisor.units().map((unit) => {
-        const needs = unit.found.contract?.needs ?? {}
         const { status } = unit
+        const needs = (!status.simulated && unit.found.contract?.needs) || {}
         // A disabled plugin may be a stranger's that nobody has agreed to: no program is started because it says so.
         const look = () => checkNeeds(needs, { bus, mayStart: status.state !== 'disabled' })
         return { ...status, needs, checkNeeds: look, diagnose: () => unit.diagnose() }

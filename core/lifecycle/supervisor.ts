@@ -183,6 +183,7 @@ export class Supervisor {
       runIn: contract?.capabilities?.host ? 'host' : (entry?.runIn ?? (builtin && !contract?.ownProcess ? 'host' : 'process')),
       memoryMb: entry?.memoryMb ?? defaultMemoryMb,
       settings: entry?.settings ?? {},
+      simulated: entry?.settings?.simulated === true,
     }
   }
 

@@ -36,6 +36,8 @@ export interface Wish {
   readonly memoryMb: number
   readonly namespace: string
   readonly settings: Readonly<Record<string, unknown>>
+  /** Its settings ask for hardware that is not real, so it needs none. */
+  readonly simulated: boolean
 }
 
 export interface UnitParts {

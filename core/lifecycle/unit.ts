@@ -15,6 +15,8 @@ import { clip } from './problem.ts'
 import type { Found } from './read-package.ts'
 import type { UnitParts, Wish } from './unit-parts.ts'
 
+const simulation = 'SIMULATED: its settings ask for hardware that is not real.'
+
 /** One plugin of the machine and its states. All that happens to it happens one after the other. */
 export class Unit {
   found: Found
@@ -46,8 +48,8 @@ export class Unit {
 
   get status(): PluginStatus {
     const { id, description, version, builtin, contract, standsIn } = this.found
-    const { runIn, asks } = this.#wish
-    const reason = this.#state === 'running' ? standsIn : this.#reason
+    const { runIn, asks, simulated } = this.#wish
+    const reason = (this.#state === 'running' && standsIn) || this.#reason
     return {
       id,
       state: this.#state,
@@ -60,6 +62,7 @@ export class Unit {
       ...(!builtin && { containment: containmentOf(runIn, contract ? asksFor(contract) : [], this.#parts.remote.hasUnits) }),
       ...(asks.length > 0 && { asks: asks.map(describeGrant) }),
       ...(this.#isStale && { restartPending: true }),
+      ...(simulated && { simulated }),
       since: this.#since,
     }
   }
@@ -164,7 +167,7 @@ export class Unit {
 
   async #step(): Promise<void> {
     const { problem, contract: { needs = {} } = {} } = this.found
-    const { enabled, heldBack } = this.#wish
+    const { enabled, heldBack, simulated } = this.#wish
     const mayRun = enabled && !heldBack && !problem && !this.#isGone
     if (this.#run && (!mayRun || this.#mustRestart || this.#needs.problem)) await this.#stop(this.#run)
     this.#mustRestart = false
@@ -177,7 +180,7 @@ export class Unit {
     if (problem ?? conflict) return this.#set('failed', problem ?? conflict)
     if (!enabled || heldBack) return this.#set('disabled', heldBack ?? 'It is not switched on in plugins.json.')
     if (this.#run) return
-    await this.#needs.watch(needs)
+    await this.#needs.watch(simulated ? {} : needs)
     if (this.#needs.problem) return this.#set('unavailable', this.#needs.problem)
     if (!this.#patience.mayTry) return
     await this.#start(this.#module as Module)
@@ -215,7 +218,7 @@ export class Unit {
     }
     this.startMs = performance.now() - begun
     this.#tally.starts++
-    this.#set('running')
+    this.#set('running', this.#wish.simulated ? simulation : undefined)
     run.goLive()
     this.#parts.hub.introduce(module)
   }

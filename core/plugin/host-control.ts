@@ -35,6 +35,8 @@ export interface PluginStatus {
   readonly asks?: Ask[]
   /** Its code changed on disk; a restart of the host loads it. */
   readonly restartPending?: boolean
+  /** Its settings ask for hardware that is not real: `"simulated": true`. What it needs is not looked for, and `reason` says so while it runs. */
+  readonly simulated?: boolean
   /** When the state was reached, milliseconds since the epoch. */
   readonly since: number
 }
@@ -62,7 +64,7 @@ export interface SessionInfo {
 }
 
 /** A plugin whose contract can be read, in whatever state it is. */
-export interface MountedContract extends Pick<PluginStatus, 'id' | 'state' | 'version' | 'builtin' | 'namespace'> {
+export interface MountedContract extends Pick<PluginStatus, 'id' | 'state' | 'simulated' | 'version' | 'builtin' | 'namespace'> {
   /** The auth policy of its namespace. */
   readonly policy: string
   readonly contract: Contract

@@ -53,6 +53,10 @@ export const audio = defineContract({
     groups: { audio: 'Sound cards belong to it.' },
   },
   capabilities: { exec: ['pactl', 'pacat'] },
+  settings: Type.Object(
+    { simulated: Type.Boolean({ default: false, description: 'Outputs and a microphone that are not real, instead.' }) },
+    { additionalProperties: false },
+  ),
   commands: {
     'audio:set_volume': {
       ...command,

@@ -7,8 +7,8 @@ import { createSound } from './driver/sound.ts'
 import { findings } from './findings.ts'
 
 export default definePlugin(audio, {
-  start(ctx) {
-    const exec = inSession(ctx.exec)
+  async start(ctx) {
+    const exec = ctx.settings.simulated ? new (await import('./driver/simulated.ts')).SimulatedSound() : inSession(ctx.exec)
     const sound = createSound(exec)
     /** The failure of a driver is the answer of the command. */
     const coded = async <T>(work: Promise<T>): Promise<T> => {

@@ -56,6 +56,7 @@ export const bluetooth = defineContract({
         pattern: '^(hci[0-9]{1,3}|[0-9A-Fa-f]{2}(:[0-9A-Fa-f]{2}){5})?$',
         description: 'The adapter to use, as hci1 or by its address; the first if empty.',
       }),
+      simulated: Type.Boolean({ default: false, description: 'An adapter and devices that are not real, instead.' }),
     },
     closed,
   ),

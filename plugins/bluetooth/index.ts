@@ -1,9 +1,10 @@
-import { definePlugin, type Finding } from 'patchbay/plugin'
+import { type DBus, definePlugin, type Finding } from 'patchbay/plugin'
 import { bluetooth } from './contract.ts'
 import { Bluetooth } from './driver/bluetooth.ts'
 import { Failure } from './driver/failure.ts'
 import { shownDevices } from './driver/list.ts'
 import { interfaces } from './driver/objects.ts'
+import type { Service } from './driver/service.ts'
 import { Throttle } from './driver/throttle.ts'
 
 const service = 'org.bluez'
@@ -15,8 +16,11 @@ export default definePlugin(bluetooth, {
   async start(ctx) {
     let audience: Pick<typeof ctx, 'publish'> | undefined
     const told = new Map<string, string>()
+    const bluez: Service = ctx.settings.simulated
+      ? new (await import('./driver/simulated.ts')).SimulatedBluez()
+      : overBus(ctx.dbus)
     const radio = new Bluetooth({
-      call: (request) => ctx.dbus.call({ service, ...request }),
+      call: bluez.call,
       adapter: ctx.settings.adapter,
       scanMs,
       onChange: () => audience && throttle.touch(),
@@ -90,22 +94,31 @@ export default definePlugin(bluetooth, {
     ctx.diagnose(async () => findings(await radio.lookForBlock()))
 
     ctx.own(() => radio.stop())
-    ctx.own(ctx.dbus.serve(radio.agent.path, radio.agent.interface, radio.agent.methods))
+    ctx.own(bluez.serve(radio.agent.path, radio.agent.interface, radio.agent.methods))
     // BlueZ forgets its agents when it restarts.
     const register = () =>
       radio.register().catch((failure: Failure) => {
         if (failure.code !== 'BT_SERVICE_GONE') ctx.fail(`BlueZ does not let it ask people about pairings: ${failure.message}`)
       })
-    ctx.own(ctx.dbus.watchName(service, (isRunning) => void (isRunning && register())))
+    ctx.own(bluez.watchName((isRunning) => void (isRunning && register())))
     await new Promise<void>((resolve) => {
       const see = (objects: Parameters<typeof radio.see>[0]) => {
         radio.see(objects)
         resolve()
       }
-      ctx.own(ctx.dbus.watchObjects(service, { interfaces }, see))
+      ctx.own(bluez.watchObjects(interfaces, see))
     })
   },
 })
+
+function overBus(dbus: DBus): Service {
+  return {
+    call: (request) => dbus.call({ service, ...request }),
+    serve: (...object) => dbus.serve(...object),
+    watchName: (listener) => dbus.watchName(service, listener),
+    watchObjects: (wanted, onChange) => dbus.watchObjects(service, { interfaces: wanted }, onChange),
+  }
+}
 
 function findings(block: Awaited<ReturnType<Bluetooth['lookForBlock']>>): Finding[] {
   if (block === 'none') return []

@@ -26,6 +26,7 @@ const PluginStatus = Type.Object({
   ),
   asks: Type.Optional(Type.Array(Ask, { description: 'What it asks for and was not granted; until then it stays off.' })),
   restartPending: Type.Optional(Type.Boolean({ description: 'Its code changed; a restart of Patchbay loads it.' })),
+  simulated: Type.Optional(Type.Boolean({ description: 'Its settings ask for hardware that is not real.' })),
   since: Type.Number({ description: 'Milliseconds since the epoch.' }),
 })
 

@@ -70,6 +70,10 @@ export const storage = defineContract({
     },
   },
   capabilities: { exec: ['nvme', 'smartctl', 'df'] },
+  settings: Type.Object(
+    { simulated: Type.Boolean({ default: false, description: 'Drives that are not real, instead.' }) },
+    { additionalProperties: false },
+  ),
   commands: {
     'storage:refresh': {
       description: 'Reads all drives and partitions anew and publishes them before it answers',

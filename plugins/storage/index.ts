@@ -8,10 +8,11 @@ import { findings } from './findings.ts'
 const FRESH_MS = 60_000
 
 export default definePlugin(storage, {
-  start(ctx) {
-    const read = createReader({
-      run: (program, args, options) => ctx.exec.run(program, args, { ...options, signal: ctx.signal }),
-    })
+  async start(ctx) {
+    const { simulated } = ctx.settings
+    const read = simulated
+      ? (await import('./driver/simulated.ts')).simulatedReader()
+      : createReader({ run: (program, args, options) => ctx.exec.run(program, args, { ...options, signal: ctx.signal }) })
     let audience: Pick<typeof ctx, 'publish' | 'forget'> | undefined
     let readAt = Number.NEGATIVE_INFINITY
     let reading = false
@@ -53,7 +54,7 @@ export default definePlugin(storage, {
         audience = undefined
       })
       try {
-        watch.own(watchDrives(showAnew))
+        if (!simulated) watch.own(watchDrives(showAnew))
       } catch (err) {
         ctx.log.warn({ err }, 'a drive that comes or goes is not noticed before the next reading')
       }

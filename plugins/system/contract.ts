@@ -85,6 +85,10 @@ export const system = defineContract({
         maximum: 3600,
         description: 'Seconds between two samples of the history; 0 keeps none',
       }),
+      simulated: Type.Boolean({
+        default: false,
+        description: 'Figures of a machine that is not real, instead; its restart and its shutdown do nothing.',
+      }),
     },
     { additionalProperties: false },
   ),

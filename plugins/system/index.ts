@@ -1,13 +1,8 @@
-import * as os from 'node:os'
 import { definePlugin } from 'patchbay/plugin'
 import { system } from './contract.ts'
-import { createHistory } from './driver/history.ts'
-import { askModel, type Info, readInfo } from './driver/info.ts'
-import { createNetwork } from './driver/network.ts'
-import { canPower, findPower, power } from './driver/power.ts'
-import { createSampler } from './driver/sampler.ts'
-import { createSensors } from './driver/sensors.ts'
-import { isRaspberryPi, readThrottling, type Throttling } from './driver/throttling.ts'
+import type { Info } from './driver/info.ts'
+import { thisMachine } from './driver/machine.ts'
+import type { Throttling } from './driver/throttling.ts'
 import { startTicker } from './driver/ticker.ts'
 
 const STATS = { firstMs: 200, intervalMs: 2000 }
@@ -17,16 +12,14 @@ const POWER = [
   { action: 'reboot', code: 'SYSTEM_REBOOT_FAILED', gerund: 'restarting', verb: 'restart' },
   { action: 'shutdown', code: 'SYSTEM_SHUTDOWN_FAILED', gerund: 'shutting down', verb: 'shut down' },
 ] as const
-/** The files begin here; driver tests begin elsewhere. */
-const ROOT = ''
 
 export default definePlugin(system, {
-  start(context) {
+  async start(context) {
     const { log, settings } = context
-    const sensors = createSensors(ROOT)
-    const network = createNetwork(ROOT, os.networkInterfaces)
-    const sampler = createSampler(ROOT, { machine: os, sensors, network })
-    const history = createHistory(ROOT, settings.historyIntervalS, { sensors, network })
+    const machine = settings.simulated
+      ? (await import('./driver/simulated.ts')).simulatedMachine(settings.historyIntervalS)
+      : thisMachine(settings.historyIntervalS, context.dbus, context.exec)
+    const { sampler, history } = machine
     let info: Promise<Info> | undefined
 
     if (settings.historyIntervalS > 0) {
@@ -41,12 +34,7 @@ export default definePlugin(system, {
     }
     context.provide('system:history', () => history.columns())
     context.provide('system:info', () => {
-      info ??= readInfo(ROOT, () =>
-        askModel().catch((err: unknown) => {
-          log.warn({ err }, 'systeminformation does not tell the model')
-          return ''
-        }),
-      )
+      info ??= machine.info((err) => log.warn({ err }, 'systeminformation does not tell the model'))
       return info
     })
 
@@ -67,9 +55,9 @@ export default definePlugin(system, {
           report,
         ),
       )
-      if (!isRaspberryPi(ROOT)) return
+      if (!machine.complains) return
       const ask = async () => {
-        const asked = readThrottling(context.exec)
+        const asked = machine.throttling()
         throttling = await asked.catch(() => undefined)
         await asked
       }
@@ -82,16 +70,16 @@ export default definePlugin(system, {
       )
     })
 
-    context.diagnose(() => findPower(context.dbus))
+    context.diagnose(() => machine.findPower())
     for (const { action, code, gerund, verb } of POWER) {
       context.handle(`system:${action}`, async (_, call) => {
-        const verdict = await canPower(context.dbus, action)
+        const verdict = await machine.canPower(action)
         if (verdict.can === 'unavailable') throw context.error('MODULE_UNAVAILABLE', verdict.reason)
         if (verdict.can !== 'yes') throw context.error('FORBIDDEN', verdict.reason)
         log.warn({ userId: call.caller.userId }, `${gerund} the machine`)
         call.afterAck(async () => {
           try {
-            await power(context.dbus, action)
+            await machine.power(action)
           } catch (error) {
             log.error({ err: error }, `the machine does not ${verb}`)
             const said = error instanceof Error ? error.message : String(error)

@@ -68,6 +68,10 @@ export const wifi = defineContract({
     },
   },
   capabilities: { dbus: ['org.freedesktop.NetworkManager'] },
+  settings: Type.Object(
+    { simulated: Type.Boolean({ default: false, description: 'A device and networks that are not real, instead.' }) },
+    nothing,
+  ),
   commands: {
     'wifi:scan': {
       description: 'Looks for networks; answered when the list is new.',

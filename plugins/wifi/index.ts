@@ -1,4 +1,4 @@
-import { type Call, definePlugin } from 'patchbay/plugin'
+import { type Call, type DBus, definePlugin } from 'patchbay/plugin'
 import { wifi } from './contract.ts'
 import { arrivedOver } from './driver/arrival.ts'
 import type { Bus } from './driver/bus.ts'
@@ -9,12 +9,10 @@ import { type Asker, Wifi } from './driver/wifi.ts'
 const service = 'org.freedesktop.NetworkManager'
 
 export default definePlugin(wifi, {
-  start(ctx) {
-    const bus: Bus = {
-      call: (request) => ctx.dbus.call({ service, ...request }),
-      onSignal: (filter, listener) => ctx.dbus.onSignal(service, filter, listener),
-      watchObjects: (options, onChange) => ctx.dbus.watchObjects(service, options, onChange),
-    }
+  async start(ctx) {
+    const bus = ctx.settings.simulated
+      ? new (await import('./driver/simulated.ts')).SimulatedNetworkManager(ctx.signal)
+      : overBus(ctx.dbus)
     const radio = new Wifi(bus, () => ctx.publishError('WIFI_ROLLED_BACK'))
     ctx.own(() => radio.stop())
 
@@ -65,3 +63,11 @@ export default definePlugin(wifi, {
     })
   },
 })
+
+function overBus(dbus: DBus): Bus {
+  return {
+    call: (request) => dbus.call({ service, ...request }),
+    onSignal: (filter, listener) => dbus.onSignal(service, filter, listener),
+    watchObjects: (options, onChange) => dbus.watchObjects(service, options, onChange),
+  }
+}

@@ -26,7 +26,7 @@ export const extensions = {
   'x-patchbay-handshake': 'What a client sends as `auth`, and with which words it may be refused (`connect_error`).',
   'x-patchbay-errors': "The core's error codes, each with a sentence.",
   'x-patchbay-modules':
-    'Every module: description, version, builtin, state, namespace, policy, subscribeRole (the weakest role that may subscribe), errors (its own codes), routes (HTTP GET, with path, role and whether a token of the module also opens it).',
+    'Every module: description, version, builtin, state, simulated (its hardware is not real), namespace, policy, subscribeRole (the weakest role that may subscribe), errors (its own codes), routes (HTTP GET, with path, role and whether a token of the module also opens it).',
 } as const
 
 /** How a client of Patchbay's own policy comes in. */

@@ -8,7 +8,7 @@ export type AsyncApi = Readonly<Record<string, unknown>>
 
 /**
  * The AsyncAPI 3.0 document of everything that is mounted, whatever state it is in. Made of contracts alone: it holds no
- * setting, no address and no user. The same contracts give the same document.
+ * setting but `simulated`, no address and no user. The same contracts give the same document.
  */
 export function asyncApi(contracts: readonly MountedContract[], core: CoreContract, version: string): AsyncApi {
   return {
@@ -64,7 +64,7 @@ const failure = {
   required: ['success', 'code', 'error', 'id'],
 }
 
-function describe({ version, builtin, state, namespace, policy, contract }: MountedContract): object {
+function describe({ version, builtin, state, simulated, namespace, policy, contract }: MountedContract): object {
   const { description, subscribeRole = 'viewer', routes, errors } = contract
   const routeEntries = sorted(routes).map(([name, { role = 'owner', token = false, ...rest }]) => [
     name,
@@ -75,6 +75,7 @@ function describe({ version, builtin, state, namespace, policy, contract }: Moun
     version,
     builtin,
     state,
+    ...(simulated && { simulated }),
     namespace,
     policy,
     subscribeRole,

@@ -41,10 +41,10 @@ const socket = io('http://127.0.0.1:8080', { auth: { sessionToken } })
 await socket.emitWithAck('module:subscribe', { module: 'system' })</pre>`
 
 function moduleSection(mounted: MountedContract, namespaces: readonly NamespaceContract[]): Html {
-  const { id, state, version, builtin, contract } = mounted
+  const { id, state, simulated, version, builtin, contract } = mounted
   const { description, subscribeRole = 'viewer', errors, routes } = contract
   return html`<section id="${id}">
-<h2>${id} <span class="state ${state}">${state}</span></h2>
+<h2>${id} <span class="state ${state}">${state}</span>${simulated && html` <strong>SIMULATED</strong>`}</h2>
 ${description !== undefined && html`<p>${description}</p>`}
 <ul class="tags"><li>version ${version}</li><li>${builtin ? 'comes with Patchbay' : 'added by the owner'}</li>
 <li>subscribing: ${subscribeRole}</li></ul>
