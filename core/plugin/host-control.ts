@@ -80,7 +80,7 @@ export interface CoreContract {
 }
 
 /** A plugin to be examined, in whatever state it is. */
-export interface Patient extends Pick<PluginStatus, 'id' | 'state' | 'reason' | 'containment'> {
+export interface Patient extends Pick<PluginStatus, 'id' | 'state' | 'reason' | 'containment' | 'simulated'> {
   readonly needs: Needs
   /** The checks of the start itself. For a plugin that is switched off no program is started. */
   checkNeeds(): Promise<readonly Finding[]>

@@ -29,6 +29,7 @@ export async function diagnose(
       attempt('host', async () => (id === 'host' ? host() : [])),
       attempt('needs', () => patient.checkNeeds()),
       attempt('needs', () => checkPermissions(needs, examiner)),
+      simulation(patient),
       attempt('driver', () => patient.diagnose()),
       defects(patient, examiner.user),
       containment(patient),
@@ -62,6 +63,12 @@ function defects({ id, state, reason }: Patient, { unit }: ThisUser): Finding[] 
   if (state !== 'failed' && state !== 'quarantined') return []
   const look = unit && /^[a-z][a-z0-9-]*$/.test(id) && { mend: `journalctl --unit=${unit} --since=-1h --grep=${id}` }
   return [{ kind: 'state', name: id, ok: false, optional: false, sentence: reason ?? 'It failed.', ...look }]
+}
+
+/** What of it is not real. */
+function simulation({ id, state, simulated, reason }: Patient): Finding[] {
+  if (!simulated || state !== 'running' || reason === undefined) return []
+  return [{ kind: 'simulated', name: id, ok: true, optional: true, sentence: reason }]
 }
 
 /** How well a stranger's plugin that is switched on is held back. */

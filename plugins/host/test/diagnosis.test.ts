@@ -11,7 +11,7 @@ const bus = new SystemBus('unix:path=/nowhere/bus')
 const led: Finding = { kind: 'led', name: 'ACT', ok: true, optional: true, sentence: 'There is an LED.' }
 const tool = { package: 'a-package' }
 
-type Status = Pick<Patient, 'id' | 'state' | 'reason'>
+type Status = Pick<Patient, 'id' | 'state' | 'reason' | 'simulated'>
 
 function patient(status: Status, needs: Needs = {}, find = (): readonly Finding[] => []): Patient {
   return { ...status, needs, checkNeeds: () => checkNeeds(needs, { bus }), diagnose: async () => find() }
@@ -42,6 +42,15 @@ void t.test('a plugin that failed is told with its reason', async (t) => {
   t.match(await examine([broken, patient({ id: 'wild', state: 'quarantined' })]), [
     { id: 'broken', findings: [{ kind: 'state', name: 'broken', ok: false, optional: false, sentence: 'It has no contract.' }] },
     { id: 'wild', findings: [{ kind: 'state', sentence: 'It failed.' }] },
+  ])
+})
+
+void t.test('what is simulated is told first of all that its drivers find', async (t) => {
+  const simulated = patient({ id: 'lamp', state: 'running', simulated: true, reason: 'SIMULATED: not real.' }, {}, () => [led])
+  const off = patient({ id: 'other', state: 'disabled', simulated: true, reason: 'It is not switched on.' })
+  t.match(await examine([simulated, off]), [
+    { id: 'lamp', findings: [{ kind: 'simulated', ok: true, sentence: 'SIMULATED: not real.' }, led] },
+    { id: 'other', findings: [] },
   ])
 })
 

@@ -6,7 +6,7 @@ import type { Module, Modules } from './module.ts'
 import { ModulePage, nameOf } from './module-page.tsx'
 import { Notices } from './notices.tsx'
 import { go, route } from './route.ts'
-import { StateBadge } from './standing.tsx'
+import { SimulatedTag, StateBadge } from './standing.tsx'
 import { telegram } from './surroundings.ts'
 import { t } from './text.ts'
 import { Threshold } from './threshold.tsx'
@@ -49,13 +49,15 @@ function Inside() {
   )
 }
 
-/** Says, quietly, that what is shown may be old. */
+/** Says, quietly, that what is shown may be old, and what of it is not real. */
 function Banner() {
-  const { link } = useContext(AppContext)
+  const { link, modules } = useContext(AppContext)
   const { is } = link.state.value
+  const simulated = [...modules.all.value.keys()].filter((id) => modules.isSimulated(id)).map(nameOf)
   return (
     <div role="status" class="banner-place">
       {is === 'lost' && <p class="banner">{t('link.lost')}</p>}
+      {simulated.length > 0 && <p class="banner">{t('app.simulated', { modules: simulated.join(', ') })}</p>}
     </div>
   )
 }
@@ -137,6 +139,7 @@ function Tile({ module }: { module: Module }) {
       </h2>
       <StateBadge standing={standing} />
       {!builtin && <span class="tag">{t('module.foreignTag')}</span>}
+      <SimulatedTag module={module} />
       <p class="soft">{standing.state === 'running' ? description : (standing.reason ?? description)}</p>
     </li>
   )

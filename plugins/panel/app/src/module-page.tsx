@@ -5,7 +5,7 @@ import { title } from './fields.ts'
 import { GeneratedPanel } from './generated.tsx'
 import { explain, type PanelProps } from './kit.tsx'
 import type { Module } from './module.ts'
-import { StandingLine, useStanding } from './standing.tsx'
+import { SimulatedTag, StandingLine, useStanding } from './standing.tsx'
 import { StrangersPanel } from './stranger.tsx'
 import { hasText, sentence, t } from './text.ts'
 
@@ -30,7 +30,9 @@ export function ModulePage({ module }: { module: Module }) {
   return (
     <>
       <header class="page-head">
-        <h1 tabIndex={-1}>{nameOf(module.id)}</h1>
+        <h1 tabIndex={-1}>
+          {nameOf(module.id)} <SimulatedTag module={module} />
+        </h1>
         {description && <p class="soft">{description}</p>}
         <StandingLine module={module} />
         {!builtin && <p class="soft">{t('module.foreign', { version })}</p>}

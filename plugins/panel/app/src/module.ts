@@ -164,6 +164,11 @@ export class Modules {
     })
   }
 
+  /** Whether what this module shows and does is not real. */
+  isSimulated(id: string): boolean {
+    return this.plugins.value.get(id)?.simulated === true
+  }
+
   /** Before the modules have been described, the two that are here from the start have their events by name. */
   #ownerOf(event: string): Module | undefined {
     return this.#byEvent.get(event) ?? (this.isKnown.peek() ? undefined : this.all.peek().get(event.split(':')[0] ?? ''))

@@ -13,6 +13,12 @@ export function StateBadge({ standing: { state } }: { standing: Standing }) {
 /** The state of a module as it is known now. */
 export const useStanding = (module: Module): Standing => module.standing.value
 
+/** Says of what is not real that it is not. */
+export function SimulatedTag({ module }: { module: Module }) {
+  const { modules } = useContext(AppContext)
+  return modules.isSimulated(module.id) ? <strong class="tag warn">{t('module.simulated')}</strong> : null
+}
+
 /** The state, why it is so, and what an owner can do about it. */
 export function StandingLine({ module }: { module: Module }) {
   const standing = useStanding(module)
