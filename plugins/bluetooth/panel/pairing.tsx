@@ -2,7 +2,7 @@ import { useSignal } from '@preact/signals'
 import type { EventPayload } from 'patchbay/plugin'
 import type { TargetedSubmitEvent } from 'preact'
 import { useEffect, useId, useRef } from 'preact/hooks'
-import { give, type Module, useEvent } from '../../panel/app/src/kit.tsx'
+import { give, type Module, useEvent, useMainButton } from '../../panel/app/src/kit.tsx'
 import { t } from '../../panel/app/src/text.ts'
 import type { bluetooth } from '../contract.ts'
 
@@ -13,6 +13,7 @@ export function PairingQuestion({ module }: { module: Module }) {
   const question = useSignal<Question | undefined>(undefined)
   const pin = useSignal('')
   const dialog = useRef<HTMLDialogElement>(null)
+  const form = useRef<HTMLFormElement>(null)
   const id = useId()
   useEvent<Question>(module, 'bluetooth:pairing', (asked) => {
     if (asked.id !== question.value?.id) pin.value = ''
@@ -29,6 +30,8 @@ export function PairingQuestion({ module }: { module: Module }) {
     const timer = setTimeout(() => (question.value = undefined), asked.expiresInMs)
     return () => clearTimeout(timer)
   }, [asked])
+  const yes = asked && asked.kind !== 'show' ? t(asked.kind === 'compare' ? 'bluetooth.same' : 'bluetooth.pair') : undefined
+  useMainButton(yes, false, () => form.current?.requestSubmit())
   if (!asked) return null
   const answer = async (accept: boolean) => {
     question.value = undefined
@@ -44,7 +47,7 @@ export function PairingQuestion({ module }: { module: Module }) {
   }
   return (
     <dialog ref={dialog} aria-labelledby={`${id}-title`} onCancel={() => void answer(false)}>
-      <form onSubmit={submit}>
+      <form ref={form} onSubmit={submit}>
         <h2 id={`${id}-title`}>{t('bluetooth.pairing', { name: asked.name ?? asked.mac })}</h2>
         <p>{t(`bluetooth.ask.${asked.kind}`)}</p>
         {asked.number && <p class="big number">{asked.number}</p>}
@@ -67,9 +70,9 @@ export function PairingQuestion({ module }: { module: Module }) {
           <button type="button" class="quiet" onClick={() => void answer(false)}>
             {t('bluetooth.refuse')}
           </button>
-          {asked.kind !== 'show' && (
+          {yes && (
             <button type="submit" class={asked.kind === 'risk' ? 'danger' : undefined}>
-              {t(asked.kind === 'compare' ? 'bluetooth.same' : 'bluetooth.pair')}
+              {yes}
             </button>
           )}
         </span>

@@ -1,8 +1,8 @@
 import { useSignal } from '@preact/signals'
 import type { EventPayload } from 'patchbay/plugin'
 import type { TargetedSubmitEvent } from 'preact'
-import { useEffect, useId } from 'preact/hooks'
-import { CommandButton, give, Latest, type Module, type PanelProps, useUnsaved } from '../../panel/app/src/kit.tsx'
+import { useEffect, useId, useRef } from 'preact/hooks'
+import { CommandButton, give, Latest, type Module, type PanelProps, useMainButton, useUnsaved } from '../../panel/app/src/kit.tsx'
 import { mayGive } from '../../panel/app/src/rights.ts'
 import { t } from '../../panel/app/src/text.ts'
 import type { wifi } from '../contract.ts'
@@ -108,6 +108,16 @@ function Bars({ signal }: { signal: number }) {
   )
 }
 
+/** Drawn: not every machine has the character. The kind of security beside it says the same. */
+function Lock() {
+  return (
+    <svg class="lock" viewBox="0 0 12 14" aria-hidden="true">
+      <path d="M3 6V4a3 3 0 0 1 6 0v2" fill="none" stroke="currentColor" stroke-width="1.5" />
+      <rect x="1" y="6" width="10" height="7" rx="1.5" fill="currentColor" />
+    </svg>
+  )
+}
+
 function Networks({ module, networks, mayChange }: { module: Module; networks: readonly Network[]; mayChange: boolean }) {
   const chosen = useSignal('')
   if (networks.length === 0) return <p class="soft">{t('wifi.none')}</p>
@@ -131,8 +141,7 @@ function Networks({ module, networks, mayChange }: { module: Module; networks: r
                 {network.connected && <span class="good"> {t('wifi.state.connected')}</span>}
               </span>
               <span class="soft">
-                {network.security !== 'Open' && network.security !== 'OWE' && '🔒 '}
-                {network.security} · {network.band}
+                {network.security !== 'Open' && network.security !== 'OWE' && <Lock />} {network.security} · {network.band}
                 {network.saved && ` · ${t('wifi.isSaved')}`}
                 {!network.supported && ` · ${t('wifi.unsupported')}`}
               </span>
@@ -152,6 +161,8 @@ function Join({ module, network, done }: { module: Module; network: Network; don
   const id = useId()
   useUnsaved(() => password.value !== '')
   const isBusy = module.isPending('wifi:connect')
+  const form = useRef<HTMLFormElement>(null)
+  useMainButton(t('wifi.join'), isBusy, () => form.current?.requestSubmit())
   const join = async (event: TargetedSubmitEvent<HTMLFormElement>) => {
     event.preventDefault()
     const answer = await give(
@@ -163,7 +174,7 @@ function Join({ module, network, done }: { module: Module; network: Network; don
     if (answer.success) done()
   }
   return (
-    <form class="inset" onSubmit={(event) => void join(event)}>
+    <form ref={form} class="inset" onSubmit={(event) => void join(event)}>
       {securities && securities.length > 1 && <p class="bad">{t('wifi.impostor', { all: securities.join(', ') })}</p>}
       {needsPassword && (
         <div class="input">

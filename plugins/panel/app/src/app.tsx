@@ -3,7 +3,7 @@ import { ConfirmDialog } from './confirm.tsx'
 import { AppContext } from './context.ts'
 import type { Link } from './link.ts'
 import type { Module, Modules } from './module.ts'
-import { ModulePage, nameOf } from './module-page.tsx'
+import { descriptionOf, ModulePage, nameOf } from './module-page.tsx'
 import { Notices } from './notices.tsx'
 import { go, route } from './route.ts'
 import { SimulatedTag, StateBadge } from './standing.tsx'
@@ -123,7 +123,8 @@ function Home() {
 
 function Tile({ module }: { module: Module }) {
   const standing = module.standing.value
-  const { description, builtin } = module.contract.value
+  const { builtin } = module.contract.value
+  const description = descriptionOf(module.contract.value)
   return (
     <li class="card tile">
       <h2>

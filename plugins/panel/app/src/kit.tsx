@@ -1,7 +1,7 @@
 // What panels are made of, beside Preact and signals.
 import { signal, useSignalEffect } from '@preact/signals'
 import type { ComponentChildren } from 'preact'
-import { useEffect } from 'preact/hooks'
+import { useEffect, useRef } from 'preact/hooks'
 import { ask } from './confirm.tsx'
 import type { Answer, Failure } from './contract.ts'
 import type { Heard, Module } from './module.ts'
@@ -125,4 +125,15 @@ export function CommandButton(props: {
 export function useUnsaved(isUnsaved: () => boolean): void {
   useSignalEffect(() => telegram.value?.confirmClosing(isUnsaved()))
   useEffect(() => () => telegram.value?.confirmClosing(false), [])
+}
+
+/** In Telegram its own large button does the one thing that this form is for, as long as it is shown; without a text it is not. */
+export function useMainButton(text: string | undefined, isBusy: boolean, press: () => void): void {
+  const latest = useRef(press)
+  latest.current = press
+  useEffect(() => {
+    if (text === undefined) return undefined
+    telegram.value?.setMain({ text, isBusy, press: () => latest.current() })
+    return () => telegram.value?.setMain(undefined)
+  }, [text, isBusy])
 }

@@ -21,9 +21,14 @@ const panels = new Map(
 
 export const nameOf = (id: string): string => (hasText(`${id}.title`) ? t(`${id}.title`) : title(id))
 
+/** What a module is, in the person's language where its message files say it; else as its contract does. */
+export const descriptionOf = ({ id, description }: { readonly id: string; readonly description?: string }): string | undefined =>
+  hasText(`${id}.description`) ? t(`${id}.description`) : description
+
 export function ModulePage({ module }: { module: Module }) {
   useEffect(() => module.watch(), [module])
-  const { builtin, description, isReachable, panel, version } = module.contract.value
+  const { builtin, isReachable, panel, version } = module.contract.value
+  const description = descriptionOf(module.contract.value)
   const load = builtin ? panels.get(module.id) : undefined
   const isRunning = useStanding(module).state === 'running'
   const hasValues = module.contract.value.events.some(({ name }) => module.heard(name).value !== undefined)
