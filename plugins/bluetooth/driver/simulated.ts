@@ -10,7 +10,7 @@ type Ask = (method: string, ...args: unknown[]) => Promise<unknown>
 const adapter = '/org/bluez/simulated'
 const [adapterInterface, deviceInterface, batteryInterface] = ['org.bluez.Adapter1', 'org.bluez.Device1', 'org.bluez.Battery1']
 /** Milliseconds. BlueZ forgets after 30 s who was not paired. */
-const times = { appear: 900, strength: 1500, radio: 1200, key: 700, forget: 30_000, discoverable: 180_000 }
+const times = { appear: 600, strength: 1500, radio: 1200, key: 700, forget: 30_000, discoverable: 180_000 }
 
 interface Model {
   readonly name: string
