@@ -47,6 +47,29 @@ void t.test(
   },
 )
 
+void t.test('what its settings ask to be simulated needs nothing, and says what it is wherever its state is told', async (t) => {
+  const settings = { type: 'object', properties: { simulated: { type: 'boolean', default: false } }, additionalProperties: false }
+  const needs = { tools: { 'lab-tool-nowhere': { package: 'lab-tools' } } }
+  const start = (ctx: Loose) => {
+    ctx.handle('lamp:ask', () => ctx.settings.simulated)
+  }
+  const lamp = { contract: contract('lamp', { needs, settings }), start }
+  const host = await startLab(t, [lamp], { settings: { lamp: { simulated: true } } })
+  const said = { state: 'running', reason: 'SIMULATED: its settings ask for hardware that is not real.' } as const
+  t.match(await host.reached('lamp', 'running', 'unavailable'), { ...said, simulated: true })
+  const client = await host.client('viewer')
+  t.same(await client.ask('module:subscribe', { module: 'lamp' }), { success: true, ...said })
+  t.ok(host.log.some((line) => line.includes('"plugin":"lamp"') && line.includes(said.reason)))
+  const owner = await host.client('owner')
+  const { plugins } = (await owner.ask('host:doctor')) as unknown as { plugins: Array<{ id: string; findings: object[] }> }
+  t.match(plugins.find(({ id }) => id === 'lamp')?.findings, [{ kind: 'simulated', ok: true, sentence: said.reason }])
+
+  await host.writeConfig('plugins', { plugins: { lamp: { enabled: true, runIn: 'host' } } })
+  const real = await host.reached('lamp', 'unavailable')
+  t.match(real.reason, /lab-tool-nowhere/)
+  t.notOk(real.simulated)
+})
+
 void t.test(
   'a failed start releases what was owned, last first, and is tried again until quarantine; release lets it out',
   async (t) => {
