@@ -43,6 +43,38 @@ export async function openApp(t: Test, options: BrowserContextOptions = {}): Pro
   return { page, context, complaints: listen(page) }
 }
 
+/** Telegram's own dark theme, as far as the app looks at it. */
+export const dark = {
+  bg_color: '#17212b',
+  text_color: '#f5f5f5',
+  button_color: '#5288c1',
+  button_text_color: '#ffffff',
+  secondary_bg_color: '#232e3c',
+}
+
+/**
+ * The app as Telegram opens it: launch parameters in the fragment, and around it what takes the app's calls (into the page's `told`)
+ * and sends events.
+ */
+export async function openInTelegram(t: Test, url: string, initData: string): Promise<Opened> {
+  const opened = await openApp(t, { viewport: { width: 390, height: 844 } })
+  await opened.page.addInitScript(() => {
+    const told: unknown[] = []
+    Object.assign(globalThis, {
+      told,
+      TelegramWebviewProxy: { postEvent: (name: string, data: string) => told.push([name, data ? JSON.parse(data) : undefined]) },
+    })
+  })
+  const launch = {
+    tgWebAppData: initData,
+    tgWebAppVersion: '8.0',
+    tgWebAppPlatform: 'android',
+    tgWebAppThemeParams: JSON.stringify(dark),
+  }
+  await opened.page.goto(`${url}/#${new URLSearchParams(launch).toString()}`)
+  return opened
+}
+
 export function listen(page: Page): Complaints {
   const complaints: Complaints = []
   page.on('pageerror', (error) => complaints.push(error.message))

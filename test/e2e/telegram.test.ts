@@ -2,37 +2,11 @@ import type { Page } from 'playwright-core'
 import t, { type Test } from 'tap'
 import { signedInitData } from '../../core/testing/init-data.ts'
 import { botToken, type Daemon } from '../cli/daemon.ts'
-import { openApp, placeFor, until } from './app.ts'
+import { dark, openApp, openInTelegram, placeFor, until } from './app.ts'
 
-const dark = {
-  bg_color: '#17212b',
-  text_color: '#f5f5f5',
-  button_color: '#5288c1',
-  button_text_color: '#ffffff',
-  secondary_bg_color: '#232e3c',
-}
 type Told = Array<[string, Record<string, unknown> | undefined]>
 
-/** The app as Telegram opens it: launch parameters in the fragment, and around it what takes the app's calls and sends events. */
-async function open(t: Test, daemon: Daemon, initData: string) {
-  const { page, complaints } = await openApp(t, { viewport: { width: 390, height: 844 } })
-  await page.addInitScript(() => {
-    const told: unknown[] = []
-    Object.assign(globalThis, {
-      told,
-      TelegramWebviewProxy: { postEvent: (name: string, data: string) => told.push([name, data ? JSON.parse(data) : undefined]) },
-    })
-  })
-  const launch = {
-    tgWebAppData: initData,
-    tgWebAppVersion: '8.0',
-    tgWebAppPlatform: 'android',
-    tgWebAppThemeParams: JSON.stringify(dark),
-  }
-  await page.goto(`${daemon.url}/#${new URLSearchParams(launch).toString()}`)
-  return { page, complaints }
-}
-
+const open = (t: Test, daemon: Daemon, initData: string) => openInTelegram(t, daemon.url, initData)
 const told = async (page: Page, name: string) =>
   ((await page.evaluate('globalThis.told')) as Told).filter(([one]) => one === name).map(([, data]) => data)
 const say = (page: Page, event: string, data?: object) =>
@@ -71,6 +45,21 @@ void t.test(
     t.strictSame(complaints, [])
   },
 )
+
+void t.test('the main button joins the network that is chosen, and goes when that is done', async (t) => {
+  const plugins = { plugins: { wifi: { settings: { simulated: true } } } }
+  const place = await placeFor(t, [], { access: { users: { '1000': 'owner' } }, plugins })
+  const { page, complaints } = await open(t, await place.start(), signedInitData(botToken, 1000, { start_param: 'wifi' }))
+  const button = async () => (await told(page, 'web_app_setup_main_button')).at(-1)
+  await page.getByRole('button', { name: /Simulated guests/ }).click()
+  await until(async () => (await button())?.['is_visible'] === true)
+  t.match(await button(), { text: 'Connect', is_active: true, is_progress_visible: false })
+  await say(page, 'main_button_pressed')
+  await until(async () => (await button())?.['is_progress_visible'] === true)
+  await page.locator('[data-figure=wifi]').getByText('Simulated guests').waitFor()
+  await until(async () => (await button())?.['is_visible'] === false)
+  t.strictSame(complaints, [])
+})
 
 void t.test('whom the machine does not know is told what its owner can do; a forged or an old login is refused', async (t) => {
   const place = await placeFor(t, ['panel'], { access: { users: { '1000': 'owner' } } })
