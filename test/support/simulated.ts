@@ -16,7 +16,11 @@ export class Simulated {
     const settings = { [id]: { simulated: true } }
     const host = await startTestHost({ builtins: [id], busAddress: 'unix:path=/nonexistent/bus', settings })
     t.teardown(() => host.stop())
-    t.match(await host.reached(id, 'running', 'unavailable', 'failed'), { state: 'running', simulated: true, reason: /^SIMULATED/ })
+    t.match(await host.reached(id, 'running', 'unavailable', 'failed'), {
+      state: 'running',
+      simulated: true,
+      reason: /^SIMULATED/,
+    })
     t.ok(
       host.log.some((line) => line.includes(`"plugin":"${id}"`) && line.includes('SIMULATED')),
       'and the log',

@@ -17,7 +17,10 @@ interface Device {
   mute: boolean
 }
 
-const [ok, silent] = [{ exitCode: 0, stderr: '' }, { onStdout: undefined, signal: undefined }]
+const [ok, silent] = [
+  { exitCode: 0, stderr: '' },
+  { onStdout: undefined, signal: undefined },
+]
 const pair = (percent: number) => [0, 0].map(() => Math.round((FULL * percent) / 100))
 
 /** pactl and pacat with outputs and a microphone that are not real: as much of them as the driver asks. */
@@ -74,7 +77,8 @@ export class SimulatedSound implements Exec {
   /** Throws with the last words of a pactl that fails. */
   #do([verb = '', what = '', ...rest]: readonly string[]): string {
     const [, kind, property] = /^set-(sink|source)-(volume|mute)$/.exec(verb) ?? []
-    if (verb === 'info') return JSON.stringify({ default_sink_name: this.#default.sink, default_source_name: this.#default.source })
+    if (verb === 'info')
+      return JSON.stringify({ default_sink_name: this.#default.sink, default_source_name: this.#default.source })
     if (verb === 'list') return JSON.stringify(what === 'sink-inputs' ? [] : this.#devices[what.slice(0, -1) as Kind].map(told))
     if (verb === 'set-default-sink') this.#default.sink = this.#find('sink', what).name
     else if (kind) {

@@ -157,12 +157,13 @@ export class SimulatedBluez implements Service {
   }
 
   #setProperty(path: string, name: string, value: boolean): void {
-    if (path !== adapter) return this.#set(path, deviceInterface, { [name]: value })
-    if (name === 'Powered' && !value) {
+    const iface = path === adapter ? adapterInterface : deviceInterface
+    const isOff = name === 'Powered' && !value
+    if (isOff) {
       this.#search?.abort()
       for (const device of this.#devices()) this.#set(device, deviceInterface, { Connected: false })
     }
-    this.#set(adapter, adapterInterface, { [name]: value, ...(name === 'Powered' && !value && { Discovering: false }) })
+    this.#set(path, iface, { [name]: value, ...(isOff && { Discovering: false }) })
     if (name !== 'Discoverable') return
     clearTimeout(this.#seen)
     if (value)
@@ -208,7 +209,8 @@ export class SimulatedBluez implements Service {
 
   async #pair(path: string): Promise<void> {
     const model = this.#model(path)
-    const { signal } = (this.#pairing = new AbortController())
+    this.#pairing = new AbortController()
+    const { signal } = this.#pairing
     const cancelled = new Promise<never>((_, reject) => {
       const cancel = () => reject(failed('AuthenticationCanceled', 'Authentication Canceled'))
       signal.addEventListener('abort', cancel)

@@ -71,7 +71,14 @@ export function simulatedReader(): () => Promise<Reading> {
   }
 }
 
-function tell(device: string, { passed, pendingSectors, ...told }: Smart, coolest: number, size: number, isSystem: boolean, partitions: Partition[]) {
+function tell(
+  device: string,
+  { passed, pendingSectors, ...told }: Smart,
+  coolest: number,
+  size: number,
+  isSystem: boolean,
+  partitions: Partition[],
+) {
   const warmth = (1 - Math.cos((2 * Math.PI * performance.now()) / warmMs)) / 2
   const smart = { ...told, temperature: Math.round(coolest + 14 * warmth) }
   return { device, system: isSystem, partial: false, ...smart, size, ...judge({ ...smart, passed, pendingSectors }), partitions }

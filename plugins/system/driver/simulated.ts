@@ -36,7 +36,15 @@ export function simulatedMachine(intervalS: number): Machine {
       memory: { total, used, free: Math.round((total - used) / 3), available: total - used, percent },
       disk: [{ filesystem: '/dev/simulated1p2', type: 'ext4', size: 467 * GIB, used: 90 * GIB, mount: '/', percent: 20 }],
       network: [
-        { iface: 'simulated0', ip4: '192.0.2.18', mac: '02:00:00:00:00:18', speed: 1000, isUp: true, rx: downAt(now), tx: upAt(now) },
+        {
+          iface: 'simulated0',
+          ip4: '192.0.2.18',
+          mac: '02:00:00:00:00:18',
+          speed: 1000,
+          isUp: true,
+          rx: downAt(now),
+          tx: upAt(now),
+        },
       ],
       uptime: Math.max(0, (now - startedAt) / 1000),
       underVoltage: false,

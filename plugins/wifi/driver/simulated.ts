@@ -252,7 +252,11 @@ export class SimulatedNetworkManager implements Bus {
   #arrive(active: string, network: Network): void {
     const config = `${root}/IP4Config/1`
     // Addresses for documentation (RFC 5737).
-    const [AddressData, Gateway, NameserverData] = [[{ address: '192.0.2.18', prefix: 24 }], '192.0.2.1', [{ address: '192.0.2.1' }]]
+    const [AddressData, Gateway, NameserverData] = [
+      [{ address: '192.0.2.18', prefix: 24 }],
+      '192.0.2.1',
+      [{ address: '192.0.2.1' }],
+    ]
     this.#set(config, `${nm}.IP4Config`, { AddressData, Gateway, NameserverData })
     this.#set(device, deviceInterface, { Ip4Config: config })
     this.#set(device, wireless, { ActiveAccessPoint: `${root}/AccessPoint/${air.indexOf(network) + 1}`, Bitrate: 130_000 })

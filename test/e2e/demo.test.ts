@@ -1,0 +1,45 @@
+// What scripts/start.sh --demo shows: the panels of modules whose hardware is simulated. Against real services they are tried in the lab.
+import { readFile } from 'node:fs/promises'
+import t, { type Test } from 'tap'
+import { logIn, type Opened, placeFor } from './app.ts'
+
+t.setTimeout(240_000)
+
+const demo = new URL('../../scripts/demo/plugins.json', import.meta.url)
+
+async function open(t: Test, module: string): Promise<Opened> {
+  const plugins = JSON.parse(await readFile(demo, 'utf8'))
+  const opened = await logIn(t, await placeFor(t, [], { plugins }))
+  await opened.page.getByText(/^SIMULATED, and not what this machine has: .*Bluetooth.*Wi-Fi/).waitFor()
+  await opened.page.getByRole('navigation').getByRole('link', { name: module }).click()
+  await opened.page.getByRole('heading', { name: `${module} SIMULATED` }).waitFor()
+  return opened
+}
+
+void t.test('a network is joined with the right password, not with a wrong one', async (t) => {
+  const { page, complaints } = await open(t, 'Wi-Fi')
+  await page.locator('[data-figure=wifi]').getByText('Simulated home').waitFor()
+  await page.getByRole('button', { name: /Simulated cafe/ }).click()
+  const connect = page.getByRole('button', { name: 'Connect', exact: true })
+  await page.getByLabel('Password').fill('not the key')
+  await connect.click()
+  await page.getByText('The network refused the password.').waitFor()
+  await page.getByLabel('Password').fill('12345678')
+  await connect.click()
+  await page.getByText('Connected to Simulated cafe, key 12345678.').waitFor()
+  await page.locator('[data-figure=wifi]').getByText('Simulated cafe').waitFor()
+  t.strictSame(complaints, [])
+})
+
+void t.test('a phone is found, paired by comparing a number, and connected', async (t) => {
+  const { page, complaints } = await open(t, 'Bluetooth')
+  await page.getByRole('button', { name: 'Look for devices' }).click()
+  const phone = page.getByRole('listitem').filter({ hasText: 'Simulated phone' })
+  await phone.getByRole('button', { name: 'Pair' }).click()
+  const question = page.getByRole('dialog', { name: 'Pairing Simulated phone' })
+  await question.getByText('271828').waitFor()
+  await question.getByRole('button', { name: 'Yes, it is the same' }).click()
+  await phone.getByRole('button', { name: 'Connect', exact: true }).click()
+  await phone.getByRole('button', { name: 'Disconnect' }).waitFor()
+  t.strictSame(complaints, [])
+})
