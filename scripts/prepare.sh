@@ -14,6 +14,8 @@ need_node() {
 # node_modules is as the lock file says when it keeps a copy of this very lock file.
 need_packages() {
   if cmp -s package-lock.json node_modules/.installed-from.json; then return; fi
+  # npm ci would empty what the link leads to, which is another checkout's.
+  [ ! -L node_modules ] || give_up "node_modules is a link to $(readlink node_modules), where other packages are than package-lock.json names. Bring both to the same, or remove the link."
   say 'installing the npm packages that package-lock.json names'
   npm ci --no-audit --no-fund --loglevel=error || give_up 'npm ci failed (see above): is the npm registry to be reached?'
   cp package-lock.json node_modules/.installed-from.json

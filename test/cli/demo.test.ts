@@ -1,10 +1,11 @@
 import { spawn } from 'node:child_process'
-import { access, readdir } from 'node:fs/promises'
+import { access, mkdir, readdir, symlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import t from 'tap'
 import { Daemon, Place, Program, reached } from './daemon.ts'
 
 const script = new URL('../../scripts/start.sh', import.meta.url).pathname
+const prepare = new URL('../../scripts/prepare.sh', import.meta.url).pathname
 const simulated = ['audio', 'bluetooth', 'camera', 'storage', 'system', 'wifi']
 
 void t.test(
@@ -50,3 +51,20 @@ void t.test(
     await t.rejects(access(join(place.dir, 'real')), 'where others lie is untouched')
   },
 )
+
+void t.test('packages that another checkout lends are not replaced', async (t) => {
+  const place = await Place.create(t)
+  const [lender, borrower] = [join(place.dir, 'lender'), join(place.dir, 'borrower')]
+  await mkdir(lender)
+  await mkdir(borrower)
+  await writeFile(join(lender, 'kept'), '')
+  await writeFile(join(borrower, 'package-lock.json'), '{}')
+  await symlink(lender, join(borrower, 'node_modules'))
+  // Whatever would be run in place of npm shows.
+  const steps = `. "$0"; npm() { echo "npm $*"; }; need_packages`
+  const program = new Program(spawn('bash', ['-euo', 'pipefail', '-c', steps, prepare], { cwd: borrower, env: place.env }))
+  t.equal(await program.exited, 1)
+  t.match(program.stderr, /^patchbay: node_modules is a link to .*lender, where other packages are/)
+  t.equal(program.stdout, '')
+  t.same(await readdir(lender), ['kept'])
+})
