@@ -62,7 +62,9 @@ void t.test('packages that another checkout lends are not replaced', async (t) =
   await symlink(lender, join(borrower, 'node_modules'))
   // Whatever would be run in place of npm shows.
   const steps = `. "$0"; npm() { echo "npm $*"; }; need_packages`
-  const program = new Program(spawn('bash', ['-euo', 'pipefail', '-c', steps, prepare], { cwd: borrower, env: place.env }))
+  const program = new Program(
+    spawn('bash', ['--norc', '-euo', 'pipefail', '-c', steps, prepare], { cwd: borrower, env: place.env }),
+  )
   t.equal(await program.exited, 1)
   t.match(program.stderr, /^patchbay: node_modules is a link to .*lender, where other packages are/)
   t.equal(program.stdout, '')

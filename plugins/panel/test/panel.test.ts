@@ -122,10 +122,10 @@ void t.test('the texts of every language have the same keys and the same gaps to
   for (const folder of folders.filter((folder) => existsSync(`${plugins}${folder}/messages`)))
     for (const language of languages) {
       const [english, other] = [await read(folder, 'en'), await read(folder, language)]
-      // What the machine says is translated by its code where a language has it; English has it from the machine.
+      // What the machine says, by its code, and what modules are is translated where a language has it; English has it from the machine.
       const keys = (texts: object) =>
         Object.keys(texts)
-          .filter((key) => !key.startsWith('code.'))
+          .filter((key) => !/^code\.|(^|\.)description$/.test(key))
           .sort()
       t.strictSame(keys(other), keys(english), `${folder} ${language}`)
       for (const [key, text] of Object.entries(english))
