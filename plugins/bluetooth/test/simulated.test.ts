@@ -1,6 +1,10 @@
 import t, { type Test } from 'tap'
 import { Simulated } from '../../../test/support/simulated.ts'
 
+// At the pace of the real thing, side by side.
+t.setTimeout(180_000)
+t.jobs = 4
+
 interface Device {
   readonly name: string
   readonly mac: string
@@ -25,7 +29,7 @@ async function start(t: Test) {
   return { bluetooth, client, find, device }
 }
 
-void t.test('devices are heard one after the other, and each is called simulated', async (t) => {
+void t.test('devices are heard one after the other, and each is called simulated', { buffered: true }, async (t) => {
   const { bluetooth, client } = await start(t)
   const devices = bluetooth.latest<Device[]>('bluetooth:devices')
   t.ok(devices.every(({ name }) => name.startsWith('Simulated')))
@@ -34,28 +38,32 @@ void t.test('devices are heard one after the other, and each is called simulated
   t.match(bluetooth.latest('bluetooth:status'), { discovering: false })
 })
 
-void t.test('pairing takes a while and asks: to compare a number, for the code of a lock, to type on a keyboard', async (t) => {
-  const { client, find, device } = await start(t)
-  const phone = find('Simulated phone')
-  const pairing = client.ask('bluetooth:pair', { mac: phone })
-  const { id, ...asked } = await client.next<Question>('bluetooth:pairing')
-  t.match(asked, { kind: 'compare', number: '271828' })
-  t.same(await client.ask('bluetooth:pairing_answer', { id, accept: true }), { success: true })
-  t.same(await pairing, { success: true })
-  t.match(device(phone), { paired: true, trusted: true })
+void t.test(
+  'pairing takes a while and asks: to compare a number, for the code of a lock, to type on a keyboard',
+  { buffered: true },
+  async (t) => {
+    const { client, find, device } = await start(t)
+    const phone = find('Simulated phone')
+    const pairing = client.ask('bluetooth:pair', { mac: phone })
+    const { id, ...asked } = await client.next<Question>('bluetooth:pairing')
+    t.match(asked, { kind: 'compare', number: '271828' })
+    t.same(await client.ask('bluetooth:pairing_answer', { id, accept: true }), { success: true })
+    t.same(await pairing, { success: true })
+    t.match(device(phone), { paired: true, trusted: true })
 
-  const lock = find('lock')
-  t.match(await client.ask('bluetooth:pair', { mac: lock, pin: '1' }), { code: 'BT_AUTH_FAILED' })
-  t.same(await client.ask('bluetooth:pair', { mac: lock, pin: '314159' }), { success: true })
+    const lock = find('lock')
+    t.match(await client.ask('bluetooth:pair', { mac: lock, pin: '1' }), { code: 'BT_AUTH_FAILED' })
+    t.same(await client.ask('bluetooth:pair', { mac: lock, pin: '314159' }), { success: true })
 
-  const keyboard = find('keyboard')
-  const typed = client.next<Question>('bluetooth:pairing', ({ entered }) => entered === 6)
-  t.same(await client.ask('bluetooth:pair', { mac: keyboard }), { success: true })
-  t.match(await typed, { kind: 'show', number: '161803' })
-  t.match(device(keyboard), { paired: true })
-})
+    const keyboard = find('keyboard')
+    const typed = client.next<Question>('bluetooth:pairing', ({ entered }) => entered === 6)
+    t.same(await client.ask('bluetooth:pair', { mac: keyboard }), { success: true })
+    t.match(await typed, { kind: 'show', number: '161803' })
+    t.match(device(keyboard), { paired: true })
+  },
+)
 
-void t.test('what a person declines is not paired, and what does not answer is told', async (t) => {
+void t.test('what a person declines is not paired, and what does not answer is told', { buffered: true }, async (t) => {
   const { client, find, device } = await start(t)
   const declined = client.ask('bluetooth:pair', { mac: find('Simulated phone') })
   const { id } = await client.next<Question>('bluetooth:pairing')
