@@ -183,9 +183,9 @@ export async function connected(socket: Socket): Promise<TestClient> {
 }
 
 function talk(socket: Socket): Omit<TestClient, 'sessionToken'> {
-  const next = <T>(event: string, fits: (value: T) => boolean = () => true) =>
+  const next = <T>(event: string, fits: (value: T) => boolean = () => true, withinMs = deadlineMs) =>
     new Promise<T>((resolve, reject) => {
-      const timer = setTimeout(() => reject(new Error(`no ${event} within ${deadlineMs} ms`)), deadlineMs).unref()
+      const timer = setTimeout(() => reject(new Error(`no ${event} within ${withinMs} ms`)), withinMs).unref()
       const listen = (value: T) => {
         if (!fits(value)) return
         clearTimeout(timer)

@@ -63,8 +63,8 @@ export interface TestClient {
   readonly sessionToken: string
   /** Sends a command and resolves with its ack. */
   ask(command: string, payload?: unknown): Promise<Answer>
-  /** Resolves with the next value of an event, or of one that fits. */
-  next<T = unknown>(event: string, fits?: (value: T) => boolean): Promise<T>
+  /** Resolves with the next value of an event, or of one that fits; rejects when none has come within `withinMs` milliseconds (10 s). */
+  next<T = unknown>(event: string, fits?: (value: T) => boolean, withinMs?: number): Promise<T>
 }
 
 export interface TestVisit {

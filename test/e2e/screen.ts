@@ -66,18 +66,8 @@ export class Screen {
   }
 
   /** The next value of an event, or the next that fits. */
-  hears<T>(event: string, fits: (value: T) => boolean = () => true): Promise<T> {
-    const { socket } = this.client
-    return new Promise((resolve, reject) => {
-      const timer = setTimeout(() => reject(new Error(`no ${event} within ${deadlineMs} ms`)), deadlineMs)
-      const listen = (value: T) => {
-        if (!fits(value)) return
-        clearTimeout(timer)
-        socket.off(event, listen)
-        resolve(value)
-      }
-      socket.on(event, listen)
-    })
+  hears<T>(event: string, fits?: (value: T) => boolean): Promise<T> {
+    return this.client.next(event, fits, deadlineMs)
   }
 
   look(): Promise<Seen> {

@@ -30,20 +30,16 @@ export default function SystemPanel({ module }: PanelProps) {
       </Latest>
       {mayGive('owner') && (
         <section class="card row">
-          <CommandButton
-            module={module}
-            command="system:reboot"
-            label={t('system.reboot')}
-            danger={t('system.rebootText')}
-            said={t('system.going')}
-          />
-          <CommandButton
-            module={module}
-            command="system:shutdown"
-            label={t('system.shutdown')}
-            danger={t('system.shutdownText')}
-            said={t('system.going')}
-          />
+          {(['reboot', 'shutdown'] as const).map((one) => (
+            <CommandButton
+              key={one}
+              module={module}
+              command={`system:${one}`}
+              label={t(`system.${one}`)}
+              danger={t(`system.${one}Text`)}
+              said={t('system.going')}
+            />
+          ))}
         </section>
       )}
     </>

@@ -196,18 +196,15 @@ function Join({ module, network, done }: { module: Module; network: Network; don
         <button type="submit" disabled={isBusy} aria-busy={isBusy}>
           {isBusy ? t('wifi.joining') : t('wifi.join')}
         </button>
-        {saved && (
-          <CommandButton
-            module={module}
-            command="wifi:forget"
-            payload={{ ssid }}
-            label={t('wifi.forget')}
-            danger={[t('wifi.forgetText', { ssid }), t('wifi.branch')]}
-          />
-        )}
+        {saved && <Forget module={module} ssid={ssid} />}
       </span>
     </form>
   )
+}
+
+function Forget({ module, ssid }: { module: Module; ssid: string }) {
+  const danger = [t('wifi.forgetText', { ssid }), t('wifi.branch')]
+  return <CommandButton module={module} command="wifi:forget" payload={{ ssid }} label={t('wifi.forget')} danger={danger} />
 }
 
 function Hidden({ module }: { module: Module }) {
@@ -265,15 +262,7 @@ function SavedNetworks({ module, saved, mayChange }: { module: Module; saved: re
             <span>
               {ssid} <span class="soft">{security}</span>
             </span>
-            {mayChange && (
-              <CommandButton
-                module={module}
-                command="wifi:forget"
-                payload={{ ssid }}
-                label={t('wifi.forget')}
-                danger={[t('wifi.forgetText', { ssid }), t('wifi.branch')]}
-              />
-            )}
+            {mayChange && <Forget module={module} ssid={ssid} />}
           </li>
         ))}
       </ul>

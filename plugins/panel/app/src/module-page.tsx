@@ -36,7 +36,8 @@ export function ModulePage({ module }: { module: Module }) {
     <>
       <header class="page-head">
         <h1 tabIndex={-1}>
-          {nameOf(module.id)} <SimulatedTag module={module} />
+          {nameOf(module.id)}
+          <SimulatedTag module={module} />
         </h1>
         {description && <p class="soft">{description}</p>}
         <StandingLine module={module} />

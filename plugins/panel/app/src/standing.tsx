@@ -16,7 +16,13 @@ export const useStanding = (module: Module): Standing => module.standing.value
 /** Says of what is not real that it is not. */
 export function SimulatedTag({ module }: { module: Module }) {
   const { modules } = useContext(AppContext)
-  return modules.isSimulated(module.id) ? <strong class="tag warn">{t('module.simulated')}</strong> : null
+  if (!modules.isSimulated(module.id)) return null
+  return (
+    <>
+      {' '}
+      <strong class="tag warn">{t('module.simulated')}</strong>
+    </>
+  )
 }
 
 /** The state, why it is so, and what an owner can do about it. */
