@@ -68,13 +68,13 @@ build() {
   fi
 }
 
-# What plugins use: the system bus, permission to restart and to run as users of their own, the health of drives, sound. It runs without,
-# with less to show.
+# What plugins use: the system bus, permission to restart and to run as users of their own, the health of drives, cameras, sound. It runs
+# without, with less to show. Raspberry Pi OS brings the programs for its own camera (rpicam-apps), Debian has none.
 debian_packages() {
   local missing=() name sound='dbus-user-session pulseaudio-utils'
   # The two do not live together, and who has PulseAudio has it for some reason.
   if [ "$(dpkg-query -W -f='${db:Status-Status}' pulseaudio 2>/dev/null || true)" != installed ]; then sound="$sound pipewire-pulse wireplumber libspa-0.2-bluetooth"; fi
-  for name in dbus polkitd xdg-dbus-proxy nvme-cli smartmontools $sound; do
+  for name in dbus polkitd xdg-dbus-proxy nvme-cli smartmontools ffmpeg $sound; do
     if [ "$(dpkg-query -W -f='${db:Status-Status}' "$name" 2>/dev/null || true)" != installed ]; then missing+=("$name"); fi
   done
   if [ ${#missing[@]} -eq 0 ]; then return; fi

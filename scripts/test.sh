@@ -7,7 +7,7 @@ cd "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/.."
 
 # Debian packages that the tests use.
 debian_packages=(dbus dbus-daemon xdg-dbus-proxy python3-dbusmock procps qemu-system-x86 debootstrap e2fsprogs postgresql redis-server
-  chromium ffmpeg pipewire pipewire-bin pipewire-pulse wireplumber pulseaudio pulseaudio-utils)
+  chromium coturn ffmpeg pipewire pipewire-bin pipewire-pulse wireplumber pulseaudio pulseaudio-utils)
 
 # run-tests.mjs runs what fails beside others once more by itself, and says so.
 export PATCHBAY_TEST_AGAIN=1

@@ -93,7 +93,7 @@ export const camera = defineContract({
   subscribeRole: 'operator',
   needs: {
     tools: {
-      ffmpeg: { package: 'ffmpeg', optional: true },
+      ffmpeg: { package: 'ffmpeg' },
       'rpicam-vid': { package: 'rpicam-apps', optional: true },
       'libcamera-vid': { package: 'libcamera-apps', optional: true },
     },

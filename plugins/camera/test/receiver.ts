@@ -8,6 +8,14 @@ export interface Manners {
   readonly alter?: (sdp: string) => string
   /** It keeps its answer until it has told all its candidates. */
   readonly answersLate?: boolean
+  /** It is spoken with over the TURN server of the offer and in no other way. */
+  readonly relayed?: boolean
+}
+
+interface TurnServer {
+  readonly urls: readonly string[]
+  readonly username: string
+  readonly credential: string
 }
 
 /** One that watches without a browser: a client for the messages, and libdatachannel for the picture, both on loopback. */
@@ -18,7 +26,7 @@ export class Receiver {
   readonly candidates: string[] = []
   /** It was told a way to the other side before it had answered. */
   toldTooEarly = false
-  readonly offers: Array<{ sdp: string; iceServers?: unknown }> = []
+  readonly offers: Array<{ sdp: string; iceServers?: TurnServer[] }> = []
   readonly #errors: string[] = []
   readonly #manners: Manners
   #peer: Peer | undefined
@@ -29,9 +37,9 @@ export class Receiver {
     this.client = client
     this.#manners = manners
     t.teardown(() => this.hangUp())
-    client.socket.on('camera:offer', (offer: { sdp: string }) => {
+    client.socket.on('camera:offer', (offer: { sdp: string; iceServers?: TurnServer[] }) => {
       this.offers.push(offer)
-      this.#take(offer.sdp)
+      this.#take(offer)
     })
     client.socket.on('camera:error', ({ message }: { message: string }) => this.#errors.push(message))
     client.socket.on('camera:ice_candidate', ({ candidate, sdpMid }: { candidate: string; sdpMid: string }) => {
@@ -82,9 +90,16 @@ export class Receiver {
     this.#peer?.close()
   }
 
-  #open(): Peer {
+  #open(turn: readonly TurnServer[] = []): Peer {
     this.hangUp()
-    const peer = new PeerConnection('receiver', { iceServers: [], bindAddress: '127.0.0.1', disableAutoNegotiation: true })
+    const iceServers = turn.map(({ urls: [url = ''], username, credential: password }) => {
+      const { hostname, port } = new URL(url.replace('turn:', 'turn://'))
+      return { hostname, port: Number(port), username, password, relayType: 'TurnUdp' as const }
+    })
+    const iceTransportPolicy = turn.length > 0 ? 'relay' : 'all'
+    const peer = new PeerConnection('receiver', {
+      ...{ iceServers, iceTransportPolicy, bindAddress: '127.0.0.1', disableAutoNegotiation: true },
+    })
     this.#peer = peer
     peer.onLocalCandidate(
       (candidate, sdpMid) => void this.client.ask('camera:ice_candidate', { candidate, sdpMid }).catch(() => undefined),
@@ -98,9 +113,9 @@ export class Receiver {
     track.onMessage(() => this.packets++)
   }
 
-  #take(sdp: string): void {
-    const { alter = (text: string) => text, answersLate = false } = this.#manners
-    const peer = this.#open()
+  #take({ sdp, iceServers }: { sdp: string; iceServers?: TurnServer[] }): void {
+    const { alter = (text: string) => text, answersLate = false, relayed = false } = this.#manners
+    const peer = this.#open(relayed ? iceServers : [])
     const answer = () => {
       this.toldTooEarly ||= this.candidates.length > 0
       const said = alter(withoutCandidates(peer.localDescription()?.sdp ?? ''))
