@@ -87,10 +87,12 @@ stage 'checks' npm run --silent check
 stage 'build' npm run --silent build || exit
 tests "tests on Node.js $(node --version), with coverage" node scripts/run-tests.mjs
 tests 'what every plugin must hold' npm run --silent test:conformance
+tests 'plugins with the services that they use' npm run --silent test:services
 tests 'tests of the package, the installer and the kit' npm run --silent test:scripts
 stage 'Node.js 24' node24 && tests 'tests on Node.js 24' "$node24_directory/node" scripts/run-tests.mjs --disable-coverage
 if [ -x "$node24_directory/node" ]; then
   tests 'what every plugin must hold, on Node.js 24' "$node24_directory/node" scripts/run-tests.mjs --disable-coverage plugins/*/test/*conformance.test.ts
+  tests 'plugins with the services that they use, on Node.js 24' "$node24_directory/node" scripts/run-tests.mjs --disable-coverage plugins/*/test/*.services.test.ts plugins/*/test/driver/*.services.test.ts
   tests 'the package and the kit on Node.js 24' "$node24_directory/node" scripts/run-tests.mjs --disable-coverage test/scripts/*.test.ts
 fi
 tests 'the app and the camera in a browser' npm run --silent test:e2e

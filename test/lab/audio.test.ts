@@ -8,7 +8,7 @@ import { checkout, installPatchbay } from './patchbay.ts'
 
 t.setTimeout(900_000)
 
-const machine = await bootMachine(t, { ports: [8080], hardware: true })
+const machine = await bootMachine(t, { ports: [8080], hardware: true, frozen: true })
 
 /** The output of a script that must succeed. */
 async function sh(script: string, timeoutMs = 300_000): Promise<string> {

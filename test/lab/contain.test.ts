@@ -16,7 +16,7 @@ t.setTimeout(1_800_000)
 
 /** Milliseconds for whatever is waited for: a process starts slowly in here, and slower when the machine outside is busy. */
 const patienceMs = 300_000
-const machine = await bootMachine(t, { ports: [8080] })
+const machine = await bootMachine(t, { ports: [8080], frozen: true })
 
 /** The output of a script that must succeed. */
 async function sh(script: string, timeoutMs = 180_000): Promise<string> {

@@ -16,7 +16,7 @@ t.setTimeout(900_000)
 
 const owner = { initData: signedInitData(botToken, 1000) }
 
-const machine = await bootMachine(t, { ports: [8080] })
+const machine = await bootMachine(t, { ports: [8080], frozen: true })
 const url = `http://127.0.0.1:${machine.ports.get(8080)}`
 
 /** The output of a script that must succeed. */
