@@ -1,9 +1,9 @@
 /**
  * Measures what Patchbay costs beside a bare Socket.IO server with the same handlers, and prints one table.
  *
- *   npm run bench                     everything, in about twenty minutes; camera and viewers need ffmpeg
+ *   npm run bench                     everything, in about twenty minutes; camera and viewers need ffmpeg, app Chromium
  *   npm run bench -- --quick          the same with few, short rounds: does it work at all?
- *   npm run bench -- command fan-out  some of it: command, fan-out, system, metrics, startup, idle, process, attack, areas, camera, viewers
+ *   npm run bench -- command fan-out  some of it: command, fan-out, system, metrics, startup, idle, process, attack, areas, camera, viewers, app
  *   npm run bench -- --long           idle for ten minutes instead of one
  *   npm run bench -- --json=FILE      leaves every figure in a file
  *   npm run bench -- --profile=DIR    leaves a CPU profile of the servers for each row that is measured under load
@@ -20,6 +20,7 @@
 import { writeFile } from 'node:fs/promises'
 import { cpus } from 'node:os'
 import { parseArgs } from 'node:util'
+import { app } from './app.mjs'
 import { areas } from './areas.mjs'
 import { attack } from './attack.mjs'
 import { camera } from './camera.mjs'
@@ -46,6 +47,7 @@ const benches = {
   areas,
   camera,
   viewers,
+  app,
 }
 const { values: options, positionals } = parseArgs({
   allowPositionals: true,

@@ -47,7 +47,7 @@ const models: readonly Model[] = [
   },
   {
     name: 'Simulated lock (its code is 314159)',
-    class: 0x000704,
+    class: 0x001f00,
     async pair(ask) {
       if ((await ask('RequestPasskey')) !== 314_159) throw failed('AuthenticationFailed', 'Authentication Failed')
     },

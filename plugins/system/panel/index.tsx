@@ -167,7 +167,7 @@ function HostFacts({ info: { hostname, os, hardware } }: { info: Info }) {
     ['hostname', hostname],
     ['hardware', hardware.model],
     ['serial', hardware.serial],
-    ['os', `${os.distro} ${os.release} (${os.codename})`],
+    ['os', `${os.distro} ${os.release}${os.codename && ` (${os.codename})`}`],
     ['kernel', `${os.kernel}, ${os.arch}`],
   ] as const
   return (

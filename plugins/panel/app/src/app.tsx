@@ -3,10 +3,10 @@ import { ConfirmDialog } from './confirm.tsx'
 import { AppContext } from './context.ts'
 import type { Link } from './link.ts'
 import type { Module, Modules } from './module.ts'
-import { descriptionOf, ModulePage, nameOf } from './module-page.tsx'
+import { descriptionOf, hasPanel, ModulePage, nameOf } from './module-page.tsx'
 import { Notices } from './notices.tsx'
 import { go, route } from './route.ts'
-import { SimulatedTag, StateBadge } from './standing.tsx'
+import { isPlainlyOff, SimulatedTag, StateBadge } from './standing.tsx'
 import { telegram } from './surroundings.ts'
 import { t } from './text.ts'
 import { Threshold } from './threshold.tsx'
@@ -49,6 +49,12 @@ function Inside() {
   )
 }
 
+/** What somebody has made a panel for comes first: it is what people look for. */
+function inOrder(modules: Modules): Module[] {
+  const rank = (module: Module) => (hasPanel(module.contract.value) ? 0 : 1)
+  return [...modules.all.value.values()].sort((a, b) => rank(a) - rank(b) || nameOf(a.id).localeCompare(nameOf(b.id)))
+}
+
 /** Says, quietly, that what is shown may be old, and what of it is not real. */
 function Banner() {
   const { link, modules } = useContext(AppContext)
@@ -76,7 +82,7 @@ function Navigation() {
         Patchbay
       </p>
       <ul>
-        {[...modules.all.value.values()].map((module) => (
+        {inOrder(modules).map((module) => (
           <li key={module.id}>
             <ModuleLink module={module} />
           </li>
@@ -113,7 +119,7 @@ function Home() {
       </header>
       {!modules.isKnown.value && <p class="soft">{t('value.waiting')}</p>}
       <ul class="tiles">
-        {[...modules.all.value.values()].map((module) => (
+        {inOrder(modules).map((module) => (
           <Tile key={module.id} module={module} />
         ))}
       </ul>
@@ -141,7 +147,7 @@ function Tile({ module }: { module: Module }) {
       <StateBadge standing={standing} />
       {!builtin && <span class="tag">{t('module.foreignTag')}</span>}
       <SimulatedTag module={module} />
-      <p class="soft">{standing.state === 'running' ? description : (standing.reason ?? description)}</p>
+      <p class="soft">{standing.state === 'running' || isPlainlyOff(module) ? description : (standing.reason ?? description)}</p>
     </li>
   )
 }

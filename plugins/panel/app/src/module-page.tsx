@@ -1,11 +1,12 @@
 import { useSignal } from '@preact/signals'
 import type { ComponentType } from 'preact'
 import { useEffect } from 'preact/hooks'
+import type { ModuleContract } from './contract.ts'
 import { title } from './fields.ts'
 import { GeneratedPanel } from './generated.tsx'
 import { explain, type PanelProps } from './kit.tsx'
 import type { Module } from './module.ts'
-import { SimulatedTag, StandingLine, useStanding } from './standing.tsx'
+import { SimulatedTag, StandingLine, Switches, useStanding } from './standing.tsx'
 import { StrangersPanel } from './stranger.tsx'
 import { hasText, sentence, t } from './text.ts'
 
@@ -24,6 +25,8 @@ export const nameOf = (id: string): string => (hasText(`${id}.title`) ? t(`${id}
 /** What a module is, in the person's language where its message files say it; else as its contract does. */
 export const descriptionOf = ({ id, description }: { readonly id: string; readonly description?: string }): string | undefined =>
   hasText(`${id}.description`) ? t(`${id}.description`) : description
+
+export const hasPanel = ({ id, builtin, panel }: ModuleContract): boolean => (builtin ? panels.has(id) : panel !== undefined)
 
 export function ModulePage({ module }: { module: Module }) {
   useEffect(() => module.watch(), [module])
@@ -60,6 +63,7 @@ export function ModulePage({ module }: { module: Module }) {
           )}
         </>
       )}
+      {isRunning && <Switches module={module} />}
     </>
   )
 }

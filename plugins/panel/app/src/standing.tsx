@@ -25,22 +25,34 @@ export function SimulatedTag({ module }: { module: Module }) {
   )
 }
 
-/** The state, why it is so, and what an owner can do about it. */
+/** Why it is so. What the app knows itself it says in the person's language. */
+function Reason({ module, standing: { state, reason } }: { module: Module; standing: Standing }) {
+  const { modules } = useContext(AppContext)
+  if (state === 'running' && modules.isSimulated(module.id)) return <span>{t('module.simulatedText')}</span>
+  return reason && !isPlainlyOff(module) ? <span>{reason}</span> : null
+}
+
+/** Off because nobody has switched it on; a third party's may be off for other reasons. */
+export const isPlainlyOff = (module: Module): boolean =>
+  module.standing.value.state === 'disabled' && module.contract.value.builtin
+
+/** The state, why it is so, and what an owner can do about it while it does not run. */
 export function StandingLine({ module }: { module: Module }) {
   const standing = useStanding(module)
   return (
     <div class="standing">
       <StateBadge standing={standing} />
-      {standing.reason && <span> {standing.reason}</span>}
-      {mayGive('owner') && !['host', 'panel'].includes(module.id) && <Switches module={module} />}
+      <Reason module={module} standing={standing} />
+      {standing.state !== 'running' && <Switches module={module} />}
     </div>
   )
 }
 
-function Switches({ module }: { module: Module }) {
+/** What an owner can do with a module itself; the app and the host cannot be switched off. */
+export function Switches({ module }: { module: Module }) {
   const { modules } = useContext(AppContext)
   const host = modules.all.value.get('host')
-  if (!host) return null
+  if (!host || !mayGive('owner') || ['host', 'panel'].includes(module.id)) return null
   const { id } = module
   const { state } = module.standing.value
   const isBusy = ['host:enable', 'host:disable', 'host:restart', 'host:release'].some((name) => host.isPending(name))
