@@ -23,6 +23,7 @@ import { SystemBus, systemBusAddress } from './process/dbus.ts'
 import { type Launch, type LaunchRequest, launch } from './process/launch.ts'
 import { Loader } from './process/loader.ts'
 import { createPluginLog } from './process/plugin-log.ts'
+import { revocationsIn } from './process/shared-revocations.ts'
 import type { StorePlace } from './process/store.ts'
 import { createUnitLaunch } from './process/unit-launch.ts'
 import { SafeMode } from './safe-mode.ts'
@@ -32,6 +33,7 @@ import { Door } from './wire/door.ts'
 import { Hub } from './wire/hub.ts'
 import type { Module } from './wire/module.ts'
 import { Observers } from './wire/observers.ts'
+import { tellOthers } from './wire/other-hosts.ts'
 import type { Policy } from './wire/policy.ts'
 import { Road } from './wire/road.ts'
 import { subscriptionCommands } from './wire/subscriptions.ts'
@@ -118,8 +120,17 @@ export function compose(options: Options): DependencyContainer {
     return new PatchbayPolicy({ access: get(access), sessions: get(Sessions), config: () => config.host, botToken, addCommand })
   })
   make(JwtPolicies, () => {
-    const parts = { config, dataDir: options.dataDir, guard: get(Guard), log: part('tokens') }
-    return new JwtPolicies({ ...parts, onEnd: (hasEnded) => get(Connections).end(hasEnded) })
+    const { dataDir, storeUrl, redisUrl } = options
+    const root = get(http).io.of('/')
+    const parts = { config, dataDir, guard: get(Guard), log: part('tokens') }
+    const policies: JwtPolicies = new JwtPolicies({
+      ...parts,
+      onEnd: (hasEnded) => get(Connections).end(hasEnded),
+      sharedFor: (id) => (storeUrl && redisUrl ? revocationsIn(storeUrl, id) : undefined),
+      tellOthers: (id) => tellOthers(root, 'patchbay:revoked', id),
+    })
+    root.on('patchbay:revoked', (id: string) => policies.told(id))
+    return policies
   })
   make(Hub, () => {
     const coreCommands = subscriptionCommands(() => get(Hub), get(access))

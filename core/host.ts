@@ -238,11 +238,10 @@ export class Host {
     hub.onNamespace = (namespace) => connections.serve(namespace)
     // Socket.IO always has this one: it must ask at the door even when nothing is mounted on it.
     connections.serve(io.of('/'))
-    this.#get(Sessions).onEnd((session, why) => {
-      const { userId, id } = session
-      this.#get(Observers).notice({ kind: 'session_ended', why, userId, session: id })
+    this.#get(Sessions).onEnd = (session, why) => {
+      this.#get(Observers).notice({ kind: 'session_ended', why, userId: session.userId, session: session.id })
       connections.end((other) => other === session)
-    })
+    }
   }
 
   async #listen(): Promise<void> {

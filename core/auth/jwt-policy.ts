@@ -11,7 +11,7 @@ import type { Log } from '../plugin/context.ts'
 import type { Admission, Handshake, Policy, Requester, Tokens } from '../wire/policy.ts'
 import { Refusal } from './identity.ts'
 import { configuredTrust, ownIssuer, ownKey, type Trust } from './jwt-keys.ts'
-import { Revocations } from './revocations.ts'
+import { Revocations, type SharedRevocations } from './revocations.ts'
 import { bearer, nobody, type Session } from './session.ts'
 
 export interface JwtPolicyParts {
@@ -24,6 +24,9 @@ export interface JwtPolicyParts {
   readonly log: Log
   /** These sessions have ended. */
   readonly onEnd: (hasEnded: (session: Session) => boolean) => void
+  /** What several hosts keep of this plugin, and how the others hear that there is more of it. */
+  readonly shared?: SharedRevocations | undefined
+  readonly tellOthers: (id: string) => void
 }
 
 const most = { characters: 8192, lifetimeS: 20 * 365 * 86_400, claims: 4096 }
@@ -47,7 +50,7 @@ export class JwtPolicy implements Policy {
   constructor(parts: JwtPolicyParts) {
     this.#parts = parts
     this.#config = parts.config()
-    this.#revocations = new Revocations(this.#place('revoked.json'))
+    this.#revocations = new Revocations(this.#place('revoked.json'), parts.shared)
   }
 
   async admit({ auth, address, request, anonymous, checkRoom }: Handshake): Promise<Admission> {
@@ -102,13 +105,29 @@ export class JwtPolicy implements Policy {
       return { token, jti, expiresAt: Math.floor(now + lifetimeS) * 1000 }
     },
     revoke: async (what) => {
-      await this.#revocations.load()
       await mkdir(this.#place(''), { recursive: true, mode: 0o700 })
+      const now = Date.now() / 1000
       // How long a token of another issuer would be good is not known here.
-      const until = Date.now() / 1000 + most.lifetimeS
-      await this.#revocations.add('jti' in what ? { jti: String(what.jti), until } : { subject: String(what.subject) })
-      this.#parts.onEnd((session) => this.#isMine(session) && this.#revocations.has(session.claims))
+      const added =
+        'jti' in what
+          ? this.#revocations.add(`jti ${what.jti}`, now + most.lifetimeS)
+          : this.#revocations.add(`sub ${what.subject}`, now)
+      await added.finally(() => this.#endRevoked())
+      this.#parts.tellOthers(this.#parts.id)
     },
+  }
+
+  /** Another host revoked something. Resolves when whoever has it here is closed. */
+  async told(): Promise<void> {
+    this.#revocations.outdate()
+    await this.#revocations.load().then(
+      () => this.#endRevoked(),
+      (err: unknown) => this.#parts.log.error({ err }, 'what another host revoked cannot be read; nobody is let in until it can'),
+    )
+  }
+
+  #endRevoked(): void {
+    this.#parts.onEnd((session) => this.#mine.has(session) && this.#revocations.has(session.claims))
   }
 
   /** The configuration changed: with other keys, nobody is known any more. */
@@ -117,11 +136,7 @@ export class JwtPolicy implements Policy {
     if (isDeepStrictEqual(config, this.#config)) return
     this.#config = config
     this.#configured = undefined
-    this.#parts.onEnd((session) => this.#isMine(session))
-  }
-
-  #isMine(session: Session): boolean {
-    return this.#mine.has(session)
+    this.#parts.onEnd((session) => this.#mine.has(session))
   }
 
   #tokenOf(request: IncomingMessage): string | undefined {

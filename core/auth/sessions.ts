@@ -42,7 +42,8 @@ export class Sessions {
   readonly #logins = new Map<string, Login>()
   readonly #tokens = new Map<string, { readonly login: Login; readonly token: Token }>()
   readonly #signedBefore = new Map<string, number>()
-  readonly #listeners = new Set<(session: Session, why: SessionEnd) => void>()
+  /** Told of every session that was revoked, has expired or had to make room. */
+  onEnd: (session: Session, why: SessionEnd) => void = () => {}
 
   constructor(options: SessionsOptions) {
     this.#options = options
@@ -145,18 +146,7 @@ export class Sessions {
     return this.#signedBefore.get(userId) ?? 0
   }
 
-  /** Called with every session that was revoked, has expired or had to make room. Returns what takes the listener away. */
-  onEnd(listener: (session: Session, why: SessionEnd) => void): () => void {
-    this.#listeners.add(listener)
-    return () => void this.#listeners.delete(listener)
-  }
-
-  /** Writes at once what is not yet on disk. A failure is reported, not thrown. */
-  flush(): Promise<void> {
-    return this.#saver.flush()
-  }
-
-  /** Writes what is left; from then on nothing is written by itself. */
+  /** Writes what is left; from then on nothing is written by itself. A failure is reported, not thrown. */
   close(): Promise<void> {
     return this.#saver.close()
   }
@@ -230,6 +220,6 @@ export class Sessions {
     for (const { hash } of login.tokens) this.#tokens.delete(hash)
     login.session.endedAt = this.#now()
     this.#saver.save(saveWithinMs.change)
-    for (const listener of this.#listeners) listener(login.session, why)
+    this.onEnd(login.session, why)
   }
 }

@@ -2,15 +2,9 @@ import type { IncomingMessage } from 'node:http'
 import { isIP } from 'node:net'
 import proxyAddr from '@fastify/proxy-addr'
 import { hostName, isLoopback } from '../auth/address.ts'
+import type { HostConfig } from '../config/types.ts'
 
-export interface GuardSettings {
-  readonly publicUrl?: string
-  /** Further Host names. */
-  readonly hosts: readonly string[]
-  /** Further web origins. */
-  readonly origins: readonly string[]
-  readonly trustedProxies: readonly string[]
-}
+export type GuardSettings = Pick<HostConfig, 'publicUrl' | 'hosts' | 'origins' | 'trustedProxies'>
 
 const maxRefusedHosts = 8
 

@@ -3,15 +3,10 @@ import type { Server as HttpServer } from 'node:http'
 import { type AddressInfo, createServer, type Server, type Socket } from 'node:net'
 import { dirname } from 'node:path'
 import { createServer as createTlsServer, Server as TlsServer } from 'node:tls'
+import type { HostConfig } from '../config/types.ts'
 import { watchDirectory } from '../process/watch-directory.ts'
 
-export interface ListenSettings {
-  readonly address: string
-  readonly port: number
-  readonly tls?: { readonly cert: string; readonly key: string }
-}
-
-type TlsFiles = NonNullable<ListenSettings['tls']>
+type TlsFiles = NonNullable<HostConfig['tls']>
 
 /**
  * Listens, and hands every connection to the one HTTP server. Address, port and certificate can so change while the
@@ -37,7 +32,7 @@ export class Listener {
   }
 
   /** Listens as told; what was listened on before is let go once the new place is taken. Rejects with Node's error. */
-  async listen({ address, port, tls }: ListenSettings): Promise<void> {
+  async listen({ address, port, tls }: Pick<HostConfig, 'address' | 'port' | 'tls'>): Promise<void> {
     const settings = JSON.stringify({ address, port, tls })
     if (settings === this.#settings) return
     const accept = (socket: Socket) => void this.#http.emit('connection', socket)

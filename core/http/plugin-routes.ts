@@ -69,37 +69,23 @@ export function addPluginRoutes(app: FastifyInstance, parts: PluginRouteParts): 
       if (request.headers['service-worker'] !== undefined) return refuse(reply, 404, 'There is nothing here.')
       const { module, route } = found
       const address = parts.guard.addressOf(request.raw)
-      const told = (userId: string) =>
-        parts.observers.notice({
-          kind: 'http',
-          plugin: module.id,
-          route: route.name,
-          status: reply.statusCode,
-          userId,
-          address,
-        })
       let caller: Requester | undefined
       try {
         caller = await admit(request, module, route, address)
         rates.take(caller.userId, route)
         const { path, params, query } = found
-        await answer(request, reply, module, route, { path, params, query, body: request.body ?? undefined, caller, address })
+        await answer(reply, module, route, { path, params, query, body: request.body ?? undefined, caller, address })
       } catch (error) {
         if (error instanceof Refusal) refuseEntry(reply, error)
         else refuseCommand(reply, error, module, request.log)
       }
-      told(caller?.userId ?? '')
+      const seen = { plugin: module.id, route: route.name, status: reply.statusCode, address }
+      parts.observers.notice({ kind: 'http', ...seen, userId: caller?.userId ?? '' })
       return reply
     },
   })
 
-  async function answer(
-    request: FastifyRequest,
-    reply: FastifyReply,
-    module: Module,
-    route: Route,
-    asked: Omit<RouteRequest, 'signal'>,
-  ): Promise<void> {
+  async function answer(reply: FastifyReply, module: Module, route: Route, asked: Omit<RouteRequest, 'signal'>): Promise<void> {
     if (!route.handler)
       return void refuse(reply, 503, `${module.id} is ${module.state}${module.reason ? `: ${module.reason}` : ''}`)
     const leave = enter(module.id, asked.caller.userId)
@@ -109,8 +95,6 @@ export function addPluginRoutes(app: FastifyInstance, parts: PluginRouteParts): 
       reply.raw.once('close', () => ended.abort())
       const work = Promise.resolve(route.handler({ ...asked, signal: ended.signal }))
       send(reply.header('Content-Security-Policy', policy), await within(work, answerMs, 'no answer in time'))
-    } catch (error) {
-      refuseCommand(reply, error, module, request.log)
     } finally {
       ended.abort()
       leave()

@@ -35,6 +35,7 @@ export function addRoutes(app: FastifyInstance, parts: RouteParts): void {
   })
   app.setNotFoundHandler((_request, reply) => refuse(reply, 404, 'There is nothing here.'))
   app.setErrorHandler((error: { statusCode?: number; message: string }, request, reply) => {
+    if (error instanceof Refusal) return refuseEntry(reply, error)
     const status = error.statusCode ?? 500
     if (status >= 500) request.log.error({ err: error }, 'a route failed')
     return refuse(reply, status, status >= 500 ? 'Something went wrong.' : error.message)
@@ -42,24 +43,14 @@ export function addRoutes(app: FastifyInstance, parts: RouteParts): void {
 
   app.get('/healthz', async (_request, reply) => reply.header('X-Patchbay-Instance', parts.instance).send({ status: 'ok' }))
   app.get('/readyz', async (_request, reply) => reply.code(parts.isReady() ? 200 : 503).send({ ready: parts.isReady() }))
-  app.get('/plugins', async (request, reply) => {
-    try {
-      identify(request.raw, parts)
-      return parts.overview()
-    } catch (error) {
-      if (!(error instanceof Refusal)) throw error
-      return refuseEntry(reply, error)
-    }
+  app.get('/plugins', async (request) => {
+    identify(request.raw, parts)
+    return parts.overview()
   })
   /** A page of our own, loaded again or in a second tab, gets a token of its own for its browser's cookie. */
   app.post('/session', { bodyLimit: 1024 }, async (request, reply) => {
     if (!guard.isOwnPage(request.raw)) return refuse(reply, 403, 'This is for pages of this very origin.')
-    try {
-      return { sessionToken: sessions.another(authenticate(request.raw, parts).session) }
-    } catch (error) {
-      if (!(error instanceof Refusal)) throw error
-      return refuseEntry(reply, error)
-    }
+    return { sessionToken: sessions.another(authenticate(request.raw, parts).session) }
   })
   app.get('/login', async (_request, reply) =>
     reply.header('Content-Security-Policy', policy).type('text/html; charset=utf-8').send(loginPage),

@@ -7,7 +7,7 @@ import type { Command, Module } from './module.ts'
 import type { Ack } from './parse.ts'
 
 /** What goes to a client for a failed command: in the ack, and on the `error` channel. What is undefined is not in the JSON. */
-interface Failure {
+export interface Failure {
   readonly code: string
   readonly message: string
   readonly id: string

@@ -2,6 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Server, Socket } from 'socket.io'
 import { addressKey } from '../auth/address.ts'
 import { Refusal } from '../auth/identity.ts'
+import type { HostConfig } from '../config/types.ts'
 import type { Guard } from '../http/guard.ts'
 import type { Log } from '../plugin/context.ts'
 import { cut } from './deliver.ts'
@@ -11,15 +12,6 @@ import type { Admission } from './policy.ts'
 import { RateLimits } from './rate.ts'
 
 type Connection = Socket['conn']
-
-export interface DoorLimits {
-  readonly sockets: number
-  readonly socketsPerAddress: number
-  /** Connections of an address that have not logged in yet; the oldest makes room for a newcomer. */
-  readonly pendingPerAddress: number
-  readonly socketsPerUser: number
-  readonly failuresPerMinute: number
-}
 
 /** One visitor's address: its connections, and how often it failed lately. */
 interface Visitor {
@@ -37,7 +29,7 @@ const maxVisitors = 10_000
  */
 export class Door {
   readonly #guard: Guard
-  readonly #limits: () => DoorLimits
+  readonly #limits: () => HostConfig['limits']
   readonly #log: Log
   readonly #visitors = new Map<string, Visitor>()
   readonly #admitted = new WeakMap<Socket, Admission>()
@@ -46,7 +38,7 @@ export class Door {
   /** Told of every refusal, for the audit. */
   onRefusal: (refusal: Refusal, address: string) => void = () => {}
 
-  constructor(parts: { guard: Guard; limits: () => DoorLimits; log: Log }) {
+  constructor(parts: { guard: Guard; limits: () => HostConfig['limits']; log: Log }) {
     this.#guard = parts.guard
     this.#limits = parts.limits
     this.#log = parts.log

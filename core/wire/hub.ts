@@ -9,7 +9,7 @@ import { Deliverer, values } from './deliver.ts'
 import { coreErrors } from './errors.ts'
 import type { Command, Event, Group, Module } from './module.ts'
 import type { Observers } from './observers.ts'
-import { disconnectElsewhere, hasOthers, sendElsewhere } from './other-hosts.ts'
+import { disconnectElsewhere, sendElsewhere, tellOthers } from './other-hosts.ts'
 import type { Policy } from './policy.ts'
 
 /** Between hosts. */
@@ -202,8 +202,7 @@ export class Hub {
 
   /** Tells the same plugin on other hosts. */
   tellPeers({ mount, id }: Module, value: unknown): void {
-    const namespace = this.#options.io.of(mount)
-    if (hasOthers(namespace)) namespace.serverSideEmit(peerEvent, id, value)
+    tellOthers(this.#options.io.of(mount), peerEvent, id, value)
   }
 
   /** Closes those in a room of a namespace, on other hosts too. What they were sent before arrives first. */

@@ -3,7 +3,7 @@ import type { Log } from '../plugin/context.ts'
 import { StartError } from '../start-error.ts'
 
 const name = 'patchbay'
-const most = { queue: 10_000, waitMs: 5000, blockMs: 2000 }
+const most = { queue: 10_000, waitMs: 5000, blockMs: 2000, kept: 10_000 }
 /** Of Socket.IO's adapters for several servers, and of its packets. */
 const [broadcast, disconnect, eventPacket] = [3, 6, 2]
 
@@ -11,7 +11,7 @@ type Adapter = { publish?(message: object): void }
 
 /**
  * Connects a server with others by Redis, before it has namespaces with clients. What is said on one of them reaches the others through a
- * stream: nothing is lost while the connection is down for a while. Rejects with a StartError. Resolves with what ends it.
+ * stream: nothing is lost while a connection is down for a while. Rejects with a StartError. Resolves with what ends it.
  */
 export async function joinOtherHosts(io: Server, url: string, log: Log): Promise<() => Promise<void>> {
   const [{ createClient }, { createAdapter }] = [await import('@redis/client'), await import('@socket.io/redis-streams-adapter')]
@@ -54,7 +54,15 @@ export async function joinOtherHosts(io: Server, url: string, log: Log): Promise
     await leave()
     throw new StartError(`Redis (PATCHBAY_REDIS_URL) cannot be reached: ${(error as Error).message}.`, 69)
   }
-  io.adapter(createAdapter(client, { streamName: name, channelPrefix: name, blockTimeInMs: most.blockMs }))
+  const adapterOf = createAdapter(client, { streamName: name, channelPrefix: name, blockTimeInMs: most.blockMs })
+  const TRIM = { strategy: 'MAXLEN', strategyModifier: '~', threshold: most.kept } as const
+  function Adapter(namespace: Namespace) {
+    const adapter = adapterOf(namespace)
+    // What it would not put into the stream is lost on whoever is away at that moment.
+    adapter.doPublish = (message) => client.xAdd(name, '*', adapter['encode'](message), { TRIM })
+    return adapter
+  }
+  io.adapter(Adapter as never)
   return leave
 }
 
@@ -71,6 +79,11 @@ function letGo(client: { disconnect(): Promise<void> }): () => Promise<void> {
 }
 
 export const hasOthers = ({ adapter }: Namespace): boolean => 'publish' in adapter
+
+/** Says something to this namespace itself on the other hosts, if there are any. */
+export function tellOthers(namespace: Namespace, event: string, ...values: unknown[]): void {
+  if (hasOthers(namespace)) namespace.serverSideEmit(event, ...values)
+}
 
 /** Sends an event to a room of this namespace on the other hosts, if there are any. */
 export function sendElsewhere({ adapter }: Namespace, room: string, event: string, values: readonly unknown[]): void {

@@ -1,6 +1,6 @@
 import type { Access } from '../auth/access.ts'
 import type { Log } from '../plugin/context.ts'
-import { acknowledge, acknowledgeFailure, failureOf } from './acknowledge.ts'
+import { acknowledge, acknowledgeFailure, type Failure, failureOf } from './acknowledge.ts'
 import { authenticate } from './authenticate.ts'
 import { authorize } from './authorize.ts'
 import { Call, Calls } from './call.ts'
@@ -64,20 +64,15 @@ export class Road {
     }
   }
 
-  #tell(
-    client: Client,
-    command: Command | undefined,
-    begun: number,
-    { code, id }: { code: string; id?: string } = { code: 'OK' },
-  ): void {
+  #tell(client: Client, command: Command | undefined, begun: number, failure?: Pick<Failure, 'code' | 'id'>): void {
     this.#options.observers.command({
       caller: client.caller,
       address: client.address,
       module: command?.module?.id ?? 'host',
       command: command?.name,
       role: command?.role,
-      code,
-      id,
+      code: failure?.code ?? 'OK',
+      id: failure?.id,
       // Who began to listen meanwhile is not told of years.
       ms: begun === 0 ? 0 : performance.now() - begun,
     })

@@ -280,9 +280,9 @@ void t.test('what was revoked stays so, and as long as nobody can tell what was,
   const host = await startVault(t)
   const place = join(host.dataDir, 'jwt', 'vault')
   await mkdir(place, { recursive: true })
-  await writeFile(join(place, 'revoked.json'), '{"tokens":')
+  await writeFile(join(place, 'revoked.json'), '{"sub alice":')
   t.match(await refusal(t, host, { token: await host.token('vault', ['keeper']) }, {}, '/vault'), { message: 'AUTH_INVALID' })
-  await writeFile(join(place, 'revoked.json'), JSON.stringify({ tokens: {}, subjects: { alice: Date.now() / 1000 } }))
+  await writeFile(join(place, 'revoked.json'), JSON.stringify({ 'sub alice': Date.now() / 1000 }))
   t.equal(await tryToken(t, host, await host.token('vault', ['keeper'], { subject: 'bob' })), 'jwt:bob', 'mended, it is read')
 })
 

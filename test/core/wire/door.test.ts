@@ -320,7 +320,16 @@ void t.test('a live socket keeps its session from idling out', async (t) => {
 
 void t.test('addresses that have come and gone are forgotten, and those that failed lately are not', async (t) => {
   const silent = { debug() {}, info() {}, warn() {}, error() {} }
-  const limits = { sockets: 1, socketsPerAddress: 1, pendingPerAddress: 1, socketsPerUser: 1, failuresPerMinute: 1 }
+  const limits = {
+    sockets: 1,
+    socketsPerAddress: 1,
+    pendingPerAddress: 1,
+    socketsPerUser: 1,
+    failuresPerMinute: 1,
+    messageBytes: 1,
+    inFlightPerUser: 1,
+    backlogMessages: 1,
+  }
   const door = new Door({
     guard: new Guard(() => ({ hosts: [], origins: [], trustedProxies: [] })),
     limits: () => limits,

@@ -29,7 +29,16 @@ async function startWire(t: Test, openPolicy: Partial<Policy> = {}) {
     onReuse: () => {},
   })
   const access = () => new Access({ users: {}, roles: {} })
-  const limits = { sockets: 10, socketsPerAddress: 10, pendingPerAddress: 10, socketsPerUser: 10, failuresPerMinute: 10 }
+  const limits = {
+    sockets: 10,
+    socketsPerAddress: 10,
+    pendingPerAddress: 10,
+    socketsPerUser: 10,
+    failuresPerMinute: 10,
+    messageBytes: 1,
+    inFlightPerUser: 1,
+    backlogMessages: 1,
+  }
   const open: Policy = {
     name: 'open',
     subscriptions: false,

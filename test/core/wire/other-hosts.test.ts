@@ -1,10 +1,13 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { writeFile } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
 import t, { type Test } from 'tap'
 import type { Contract } from '../../../core/plugin/contract.ts'
-import { startTestHost, type TestHost } from '../../../core/testing/host.ts'
+import { startTestHost, type TestHost, type TestHostOptions } from '../../../core/testing/host.ts'
+import { PrivatePostgres } from '../../support/postgres.ts'
 import { temporary } from '../lifecycle/lab.ts'
 import { writePackage } from '../process/package.ts'
 import { startLab, until } from './lab.ts'
@@ -39,6 +42,10 @@ async function startRedis(t: Test, port: number): Promise<{ stop(): Promise<void
   return { stop }
 }
 
+interface Jti {
+  readonly jti: string
+}
+
 const text = { type: 'string' }
 const contract: Contract = {
   id: 'club',
@@ -49,6 +56,7 @@ const contract: Contract = {
     say: { roles: ['*'], payload: { type: 'object' } },
     all: { roles: ['*'], payload: text },
     out: { roles: ['*'], payload: { type: 'object' } },
+    revoke: { roles: ['admin'], payload: { type: 'object' } },
   },
   events: { note: { payload: text, to: 'addressed' }, news: { payload: text } },
 }
@@ -57,11 +65,12 @@ const body = `
   ctx.handle('say', ({ target, text }) => ctx.send(target, 'note', text))
   ctx.handle('all', (text) => ctx.publish('news', text))
   ctx.handle('out', async (target) => { await ctx.clients.disconnect(target) })
+  ctx.handle('revoke', async (what) => { await ctx.clients.revoke(what) })
 `
 
-async function startClub(t: Test, redisUrl: string): Promise<TestHost> {
+async function startClub(t: Test, redisUrl: string, more: Partial<TestHostOptions> = {}): Promise<TestHost> {
   const dir = await writePackage(join(await temporary(t), 'club'), contract, body)
-  const host = await startTestHost({ plugins: [dir], redisUrl })
+  const host = await startTestHost({ plugins: [dir], redisUrl, ...more })
   t.teardown(() => host.stop())
   await host.reached('club', 'running')
   return host
@@ -126,6 +135,62 @@ void t.test('what is said to a user or a room reaches those on other hosts, also
   t.ok(alice.socket.connected)
   await one.stop()
   t.ok(viewer.socket.connected, 'a host that ends takes nobody of the others along')
+})
+
+void t.test('a token that one host revoked is refused by every host, also while what they share was away', async (t) => {
+  const [port, postgres] = [await freePort(), new PrivatePostgres(t)]
+  const { url: storeUrl } = await postgres.start()
+  const redis = await startRedis(t, port)
+  const ownKeyFile = join(await temporary(t), 'key')
+  await writeFile(ownKeyFile, 'a key that all hosts have, of more than 32 bytes', { mode: 0o600 })
+  const start = () => startClub(t, `redis://127.0.0.1:${port}`, { storeUrl, auth: { club: { ownKeyFile } } })
+  const [one, other] = [await start(), await start()]
+  const admin = await one.visit('club', { roles: ['admin'], subject: 'admin' })
+  const isLetIn = async (host: TestHost, token: string) => {
+    const visitor = await host.visit('club', { auth: { token } }).catch(({ message }: Error) => message)
+    if (typeof visitor !== 'string') visitor.socket.close()
+    return visitor === 'AUTH_INVALID' ? false : visitor
+  }
+  const refusedBy = async (host: TestHost, token: string) => {
+    for (const end = Date.now() + 60_000; await isLetIn(host, token); await delay(250))
+      if (Date.now() > end) throw new Error('it is let in all the same')
+  }
+  const tokenOf = (subject: string) => one.token('club', ['guest'], { subject })
+  const jtiOf = (token: string) => (JSON.parse(Buffer.from(token.split('.')[1] ?? '', 'base64url').toString()) as Jti).jti
+
+  // While one of them is connected to the other host.
+  const [alice, bob, carol] = [await tokenOf('alice'), await tokenOf('bob'), await tokenOf('carol')]
+  const bobThere = await other.visit('club', { auth: { token: bob } })
+  const aliceThere = await other.visit('club', { auth: { token: alice } })
+  const gone = new Promise((resolve) => aliceThere.socket.once('disconnect', resolve))
+  t.match(await admin.ask('revoke', { jti: jtiOf(alice) }), { success: true })
+  t.equal(await gone, 'io server disconnect')
+  t.notOk(await isLetIn(one, alice))
+  t.notOk(await isLetIn(other, alice))
+  t.ok(await isLetIn(other, await tokenOf('alice')), 'another token of hers is good')
+  t.ok(bobThere.socket.connected)
+
+  // Of a subject, with nobody to tell of it.
+  await redis?.stop()
+  t.match(await admin.ask('revoke', { subject: 'bob' }), { success: true })
+  await refusedBy(other, bob)
+  const bobGone = new Promise((resolve) => bobThere.socket.once('disconnect', resolve))
+  t.ok(bobThere.socket.connected)
+  t.ok(await isLetIn(other, await tokenOf('bob')), 'what is issued afterwards is good')
+
+  // With nowhere to keep it for the others.
+  await postgres.stop()
+  t.match(await admin.ask('revoke', { subject: 'carol' }), { success: false })
+  t.notOk(await isLetIn(one, carol), 'it counts where it was asked for')
+  await postgres.start()
+  await refusedBy(one, carol)
+  await refusedBy(other, carol)
+
+  await startRedis(t, port)
+  t.equal(await bobGone, 'io server disconnect', 'it hears of it when it can')
+  const late = await start()
+  for (const token of [alice, bob, carol]) t.notOk(await isLetIn(late, token), 'a host that comes later knows')
+  t.ok(await isLetIn(late, await tokenOf('dave')))
 })
 
 void t.test('a host whose Redis cannot be reached does not start, and says why', async (t) => {
