@@ -4,6 +4,7 @@ import type { Page } from 'playwright-core'
 import t from 'tap'
 import { logIn, placeFor } from './app.ts'
 
+t.setTimeout(300_000)
 const axe = await readFile(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8')
 
 interface Violation {
@@ -21,7 +22,7 @@ async function wrong(page: Page): Promise<string[]> {
   )
 }
 
-void t.test('every page can be read and used by everybody, in both themes', { timeout: 240_000 }, async (t) => {
+void t.test('every page can be read and used by everybody, in both themes', async (t) => {
   const place = await placeFor(t, ['panel', 'system', 'storage', 'contract', 'audit'])
   const { page } = await logIn(t, place)
   for (const id of ['', 'system', 'storage', 'host', 'panel', 'audit', 'wifi'])
@@ -36,6 +37,31 @@ void t.test('every page can be read and used by everybody, in both themes', { ti
     }
   await page.setViewportSize({ width: 390, height: 844 })
   t.strictSame(await wrong(page), [], 'on a phone')
+})
+
+void t.test('so can every panel with something in it, on a phone', async (t) => {
+  const plugins = JSON.parse(await readFile(new URL('../../scripts/demo/plugins.json', import.meta.url), 'utf8'))
+  const { page } = await logIn(t, await placeFor(t, [], { plugins }), { viewport: { width: 390, height: 844 } })
+  const shown = {
+    Sound: 'Simulated television',
+    Bluetooth: 'Simulated headphones',
+    Camera: 'Simulated camera',
+    Storage: 'Simulated SATA drive',
+    System: '4 cores',
+    'Wi-Fi': 'Simulated cafe',
+  }
+  for (const [name, text] of Object.entries(shown)) {
+    await page.getByRole('main').getByRole('link', { name }).click()
+    await page.getByText(text).first().waitFor()
+    if (name === 'Wi-Fi') await page.getByRole('button', { name: /Simulated cafe/ }).click()
+    for (const colorScheme of ['light', 'dark'] as const) {
+      await page.emulateMedia({ colorScheme, reducedMotion: 'reduce' })
+      t.strictSame(await wrong(page), [], `${name} ${colorScheme}`)
+    }
+    const scrolls = 'document.documentElement.scrollWidth > innerWidth'
+    t.equal(await page.evaluate(scrolls), false, `${name} is no wider than the phone`)
+    await page.getByRole('button', { name: 'Back' }).click()
+  }
 })
 
 void t.test('with the keyboard alone one gets to a module, and a question has the focus on what does no harm', async (t) => {

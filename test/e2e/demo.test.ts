@@ -32,7 +32,7 @@ void t.test('a network is joined with the right password, not with a wrong one',
   t.strictSame(complaints, [])
 })
 
-void t.test('a phone is found, paired by comparing a number, and connected', async (t) => {
+void t.test('a phone is paired by comparing a number, and connected; a lock by its code', async (t) => {
   const { page, complaints } = await open(t, 'Bluetooth')
   await page.getByRole('button', { name: 'Look for devices' }).click()
   const phone = page.getByRole('listitem').filter({ hasText: 'Simulated phone' })
@@ -42,5 +42,11 @@ void t.test('a phone is found, paired by comparing a number, and connected', asy
   await question.getByRole('button', { name: 'Yes, it is the same' }).click()
   await phone.getByRole('button', { name: 'Connect', exact: true }).click()
   await phone.getByRole('button', { name: 'Disconnect' }).waitFor()
+  const lock = page.getByRole('listitem').filter({ hasText: 'Simulated lock' })
+  await lock.getByRole('button', { name: 'Pair' }).click()
+  const code = page.getByRole('dialog', { name: /^Pairing Simulated lock/ })
+  await code.getByLabel('Code').fill('314159')
+  await code.getByRole('button', { name: 'Pair' }).click()
+  await lock.getByRole('button', { name: 'Forget' }).waitFor()
   t.strictSame(complaints, [])
 })
