@@ -64,6 +64,18 @@ void t.test('so can every panel with something in it, on a phone', async (t) => 
   }
 })
 
+void t.test('who wants no movement sees none', async (t) => {
+  const { page } = await logIn(t, await placeFor(t, ['panel']))
+  const movement = `(() => {
+    const button = document.querySelector('main').appendChild(document.createElement('button'))
+    button.ariaBusy = 'true'
+    return getComputedStyle(button).animationName
+  })()`
+  t.equal(await page.evaluate(movement), 'sweep')
+  await page.emulateMedia({ reducedMotion: 'reduce' })
+  t.equal(await page.evaluate(movement), 'none')
+})
+
 void t.test('with the keyboard alone one gets to a module, and a question has the focus on what does no harm', async (t) => {
   const place = await placeFor(t, ['panel', 'system'])
   const { page } = await logIn(t, place)

@@ -1,7 +1,7 @@
 // What scripts/start.sh --demo shows: the panels of modules whose hardware is simulated. Against real services they are tried in the lab.
 import { readFile } from 'node:fs/promises'
 import t, { type Test } from 'tap'
-import { logIn, type Opened, placeFor } from './app.ts'
+import { logIn, type Opened, placeFor, until } from './app.ts'
 
 t.setTimeout(240_000)
 
@@ -49,4 +49,18 @@ void t.test('a phone is paired by comparing a number, and connected; a lock by i
   await code.getByRole('button', { name: 'Pair' }).click()
   await lock.getByRole('button', { name: 'Forget' }).waitFor()
   t.strictSame(complaints, [])
+})
+
+void t.test('the charts show the last 15 minutes at once', async (t) => {
+  const { page } = await open(t, 'System')
+  await page.getByRole('img', { name: /^Processor, the last 15 minutes/ }).waitFor()
+  // Whether the first fifth of the plot, beside the axis, holds the colour of the line (#0f5f7a).
+  const isDrawn = `(() => {
+    const canvas = document.querySelector('.chart canvas')
+    const [left, right] = [62 * devicePixelRatio, canvas.width]
+    const { data } = canvas.getContext('2d').getImageData(left, 0, (right - left) / 5, canvas.height)
+    for (let at = 0; at < data.length; at += 4) if (data[at] === 15 && data[at + 1] === 95 && data[at + 2] === 122) return true
+    return false
+  })()`
+  await until(async () => (await page.evaluate(isDrawn)) === true)
 })
