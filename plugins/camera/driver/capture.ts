@@ -137,7 +137,7 @@ function encoded(input: Input, encoder: Encoder, resolution: Resolution, { frame
     encoder.filter,
   ]
   return [
-    ...['-vf', filters.join(','), '-r', String(frameRate), '-fps_mode', 'vfr', '-enc_time_base', '1:1000'],
+    ...['-vf', filters.join(','), ...encoder.pace(frameRate), '-fps_mode', 'vfr', '-enc_time_base', '1:1000'],
     ...['-c:v', encoder.name, ...encoder.args],
     // Whoever comes late waits for a key frame no longer than a second.
     ...[

@@ -44,6 +44,24 @@ void t.test('an encoder that hangs is none either', async (t) => {
   await t.rejects(lens.watch('720p', new Eye()), { code: 'CAMERA_NO_ENCODER', sentence: /libx264/ })
 })
 
+void t.test('an ffmpeg that refuses to be told the frame rate, as newer ones do, is given it in another way', async (t) => {
+  const told: (readonly string[])[] = []
+  const newer: Exec = {
+    run: async (program, args, options) =>
+      args.includes('-r') ? { exitCode: 1, stdout: '', stderr: 'This is contradictory.' } : exec.run(program, args, options),
+    start: (program, args, options) => {
+      told.push(args)
+      return exec.start(program, args, options)
+    },
+  }
+  const lens = openLens(t, { simulated: true, encoder: 'libx264' }, newer)
+  lens.retarget({ frameRate: 20, bitrateKbps: 1000 })
+  await lens.watch('480p', new Eye())
+  t.equal(told.length, 1)
+  t.notOk(told[0]?.includes('-r'))
+  t.ok(told[0]?.includes('fps=20'))
+})
+
 void t.test('one program serves all who watch, and ends when nobody has for a while', async (t) => {
   const lens = openLens(t, { simulated: true })
   t.match(lens.cameras(), [{ id: 'simulated', kind: 'simulated', name: /^Simulated/, resolutions: ['480p', '720p', '1080p'] }])
