@@ -127,7 +127,7 @@ void t.test('each failure has its code, leaves the connection before and no prof
 })
 
 void t.test('a connect that is not decided in time has the code of the state that it has reached', async (t) => {
-  const { wifi, service, until } = await lab(t, { decideMs: 300 })
+  const { wifi, service, until } = await lab(t, { decideMs: 1200 })
   const hanging: ReadonlyArray<readonly [Script, string, string]> = [
     ['hangs associating', 'Home', 'WIFI_NOT_FOUND'],
     ['hangs authenticating', 'Home', 'WIFI_AUTH_FAILED'],
