@@ -116,7 +116,7 @@ export class Child {
       this.#module?.audience?.last()
     },
     left: (clientId: string) => this.#module?.audience?.left(clientId),
-    connected: (client: ConnectedClient) => this.#module?.audience?.connected?.(client),
+    connected: (client: ConnectedClient) => void this.#module?.audience?.connected?.(client),
     peer: (value: unknown) => this.#module?.audience?.told?.(value),
     told: (id: number, value: unknown) => this.#clients.told(id, value),
     refused: (id: number, error: unknown) => this.#clients.refused(id, error),

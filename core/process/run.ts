@@ -106,7 +106,7 @@ export class Run {
     const heard = (userId: string) => {
       for (const listener of this.#heard) void this.#guarded(() => listener(userId))
     }
-    const connected = (client: ConnectedClient) => void this.#clients?.receive(client)
+    const connected = (client: ConnectedClient) => this.#clients?.receive(client)
     const told = (value: unknown) => this.#clients?.hear(value)
     module.audience = { joined, last, left, heard, connected, told }
     for (const client of module.subscribers) {

@@ -12,6 +12,7 @@ import { Hub, roomOf } from '../wire/hub.ts'
 import { type Command, Module } from '../wire/module.ts'
 import { Observers } from '../wire/observers.ts'
 import { loadValidator, settingsCheck, validate } from '../wire/validate.ts'
+import type { FakeClients } from './fake-clients.ts'
 import type { Remembering } from './fakes.ts'
 import type { Answer } from './types.ts'
 
@@ -22,6 +23,8 @@ export interface TestContextOptions {
   readonly dbus?: DBus
   /** Such as `fakeExec({ … })`. Asked only for the programs that the contract names. */
   readonly exec?: Exec
+  /** Those who are connected, by `fakeClients()`. Asked only if the contract names `clients`. */
+  readonly clients?: FakeClients
 }
 
 /** Something that a plugin said. */
@@ -137,6 +140,7 @@ export async function createTestContext<const C extends Contract>(
       module.compile()
       await run.start(async () => plugin as unknown as Plugin, 15_000)
       run.goLive()
+      fakes.clients?.bind(() => module.audience)
     },
     call: (name, payload, caller) => {
       const command = [...module.groups.values()].flatMap(({ commands }) => commands.get(name) ?? [])[0]
@@ -170,7 +174,9 @@ export async function createTestContext<const C extends Contract>(
     async stop() {
       await run.end()
       module.clear()
-      const asked = (Object.values(fakes) as Partial<Remembering<unknown>>[]).flatMap(({ unexpected = [] }) => unexpected)
+      const asked = ([fakes.dbus, fakes.exec] as Array<Partial<Remembering<unknown>> | undefined>).flatMap(
+        (fake) => fake?.unexpected ?? [],
+      )
       const releases = log.filter(({ message }) => message === 'a release failed').map(({ fields }) => fields)
       if (asked.length > 0) throw new Error(`The plugin asked what the test did not script:\n${asked.join('\n')}`)
       if (releases.length > 0) throw new Error('A release failed.', { cause: releases[0] })
@@ -211,7 +217,7 @@ export async function createTestContext<const C extends Contract>(
 }
 
 /** As the host would give them: those that the contract names, and none that the test did not bring. */
-function capabilitiesOf({ capabilities = {} }: Contract, { dbus, exec }: TestContextOptions): Capabilities<Contract> {
+function capabilitiesOf({ capabilities = {} }: Contract, { dbus, exec, clients }: TestContextOptions): Capabilities<Contract> {
   const named = (program: string) => {
     if (capabilities.exec?.includes(program)) return
     throw Object.assign(new Error(`The program ${program} is not named in the contract.`), { code: 'EPERM' })
@@ -230,5 +236,6 @@ function capabilitiesOf({ capabilities = {} }: Contract, { dbus, exec }: TestCon
     ...(capabilities.store && { store: createStore({ file: ':memory:' }) }),
     ...(capabilities.dbus && dbus && { dbus: createDBus(dbus, capabilities.dbus) }),
     ...(capabilities.exec && limited && { exec: limited }),
+    ...(capabilities.clients && clients && { clients: clients.operations }),
   } as unknown as Capabilities<Contract>
 }

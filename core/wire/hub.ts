@@ -195,7 +195,7 @@ export class Hub {
     if (!module.contract.capabilities?.clients) return
     for (const client of clients) {
       if (!module.audience || !groupOn(module, client.caller.namespace)) continue
-      module.audience.connected?.(describe(module, client))
+      void module.audience.connected?.(describe(module, client))
       client.met.add(module.id)
     }
   }

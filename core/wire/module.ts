@@ -67,7 +67,7 @@ export interface Audience {
   last(): void
   left(clientId: string): void
   /** A client is there, of which the plugin was not told before or by another run. */
-  connected?(client: ConnectedClient): void
+  connected?(client: ConnectedClient): void | Promise<void> | undefined
   /** The same plugin said something on another host. */
   told?(value: unknown): void
   /** The roles of a client became others. */

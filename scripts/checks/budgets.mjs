@@ -16,7 +16,7 @@ export async function budgets() {
 
   const rows = [{ what: 'core/', lines: sum((file) => !ownBudget.some((part) => file.startsWith(part))), most: coreBudget }]
   for (const part of ownBudget)
-    rows.push({ what: part, lines: sum((file) => file.startsWith(part)), most: part === 'core/process/' ? 3200 : 1000 })
+    rows.push({ what: part, lines: sum((file) => file.startsWith(part)), most: part === 'core/process/' ? 3200 : 1040 })
   rows.push({ what: `longest file: ${longest}`, lines: longestLines, most: 250 })
   for (const { folder } of await builtinPlugins()) {
     const what = `plugins/${folder}/index.ts`

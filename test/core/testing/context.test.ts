@@ -1,6 +1,6 @@
 import t from 'tap'
 import { defineContract, definePlugin, Type } from '../../../core/plugin/index.ts'
-import { createTestContext, fakeDBus, fakeExec } from '../../../core/testing/index.ts'
+import { createTestContext, fakeClients, fakeDBus, fakeExec } from '../../../core/testing/index.ts'
 
 const contract = defineContract({
   id: 'lab',
@@ -129,4 +129,116 @@ void t.test('fakes are asked for what the contract names, and what is not script
   await t.rejects(test.context.dbus.call(foreign), { message: /does not name the D-Bus service org.example.Other/ })
   await t.rejects(test.context.exec.run('lamp', ['--off']), { message: /not scripted/ })
   await t.rejects(test.stop(), { message: /asked what the test did not script:\n"lamp --off" is not scripted/ })
+})
+
+void t.test('the test plays clients, whose rooms and tokens are kept', async (t) => {
+  const club = defineContract({
+    id: 'club',
+    policy: 'jwt',
+    anonymous: true,
+    capabilities: { clients: true },
+    handshake: Type.Object({ room: Type.Optional(Type.String()) }),
+    commands: {
+      join: { roles: ['*'], payload: Type.String(), result: Type.Object({ joined: Type.Boolean() }) },
+      leave: { roles: ['*'], payload: Type.String() },
+      say: { roles: ['*'], payload: Type.Any() },
+      invite: { roles: ['*'], payload: Type.String(), result: Type.Object({ token: Type.String(), jti: Type.String() }) },
+      login: {
+        anonymous: true,
+        payload: Type.String(),
+        result: Type.Object({ as: Type.Optional(Type.String()), by: Type.String() }),
+      },
+      logout: { roles: ['*'] },
+      expel: { roles: ['*'], payload: Type.Any() },
+      void: { roles: ['*'], payload: Type.Any() },
+      ask: { roles: ['*'], payload: Type.String(), result: Type.Object({ said: Type.String(), all: Type.Integer() }) },
+    },
+    events: { note: { to: 'addressed', payload: Type.String() } },
+  })
+  const left: string[] = []
+  const heard: unknown[] = []
+  const plugin = definePlugin(club, {
+    start(ctx) {
+      const { clients } = ctx
+      ctx.onDisconnect((id) => void left.push(id))
+      clients.onPeer((value) => void heard.push(value))
+      clients.onConnect(async ({ clientId, auth, roles }) => {
+        if (roles.includes('trouble')) throw new Error('trouble')
+        if (typeof auth.room === 'string') await clients.join(clientId, auth.room)
+        ctx.send({ client: clientId }, 'note', 'hello')
+      })
+      ctx.handle('join', async (room, { caller }) => ({ joined: await clients.join(caller.clientId, room) }))
+      ctx.handle('leave', async (room, { caller }) => clients.leave(caller.clientId, room))
+      ctx.handle('say', async (target) => {
+        ctx.send(target as { room: string }, 'note', 'dinner')
+        await clients.tellPeers('dinner')
+      })
+      ctx.handle('invite', async (subject) => {
+        const { token, jti } = await clients.issue({ subject, roles: ['guest'], lifetimeS: 60 })
+        return { token, jti }
+      })
+      ctx.handle('login', async (token, { caller }) => ({
+        as: (await clients.identify(caller.clientId, token))?.userId ?? '',
+        by: (await clients.verify(token)).userId,
+      }))
+      ctx.handle('logout', async (_, { caller }) => clients.anonymize(caller.clientId))
+      ctx.handle('expel', async (target) => clients.disconnect(target as { user: string }))
+      ctx.handle('void', async (what) => clients.revoke(what as { jti: string }))
+      ctx.handle('ask', async (id) => ({
+        said: String(await clients.ask(id, 'note', 'well?', 100)),
+        all: (await clients.list()).length,
+      }))
+    },
+  })
+  const clients = fakeClients((id, _event, payload) => (id === 'bob' ? `${payload} Well.` : undefined))
+  const test = await createTestContext(club, { clients })
+  const early = await clients.connect({ userId: 'jwt:early', auth: { room: 'kitchen' } })
+  await test.start(plugin)
+  const bob = await clients.connect({ clientId: 'bob', userId: 'jwt:bob', roles: ['guest'], auth: { room: 'kitchen' } })
+  t.match(bob, { clientId: 'bob', isAnonymous: false, rooms: ['kitchen'] }, 'what onConnect did is done')
+  const guest = await clients.connect()
+  t.match(guest, { isAnonymous: true, userId: /^anonymous:/, roles: [], group: '' })
+  t.same(test.published.at(-1), { event: 'note', payload: 'hello', to: guest.clientId })
+  t.match(await clients.connect({ roles: ['trouble'], clientId: 'ill' }), { clientId: 'ill' })
+  t.match(await clients.connect({ auth: { room: 7 }, clientId: 'odd' }), { clientId: 'odd' })
+  t.same(clients.closed, ['ill', 'odd'])
+
+  const said = async (target: { room: string } | { user: string }) => {
+    await test.call('say', target)
+    return clients.reachedBy(target)
+  }
+  t.same(await said({ room: 'kitchen' }), [early.clientId, 'bob'])
+  t.same(await said({ user: 'jwt:bob' }), ['bob'])
+  await test.call('leave', 'kitchen', early)
+  t.same(await said({ room: 'kitchen' }), ['bob'])
+  t.match(await test.call('join', 'kitchen', { clientId: 'nobody' }), { joined: false })
+  t.match(await test.call('join', 'kitchen', guest), { joined: true })
+  t.same(await said({ room: 'kitchen' }), ['bob', guest.clientId])
+  t.same(clients.told, ['dinner', 'dinner', 'dinner', 'dinner'])
+  clients.hear('supper')
+  t.same(heard, ['supper'])
+
+  t.match(await test.call('ask', 'bob'), { said: 'well? Well.', all: 3 })
+  t.match(await test.call('ask', guest.clientId), { success: false, code: 'TIMEOUT' })
+  t.match(await test.call('login', 'no token', guest), { success: false, code: 'AUTH_INVALID' })
+  const { token, jti } = await test.call('invite', 'carol')
+  t.match(await test.call('login', token, guest), { as: 'jwt:carol', by: 'jwt:carol' })
+  t.same(await said({ user: 'jwt:carol' }), [guest.clientId])
+  await test.call('logout', undefined, guest)
+  t.same(await said({ user: 'jwt:carol' }), [])
+  await test.call('login', token, guest)
+  await test.call('void', { jti })
+  t.same(clients.closed.at(-1), guest.clientId)
+  t.match(await test.call('login', token, { clientId: 'bob' }), { code: 'AUTH_INVALID' })
+  const { token: other } = await test.call('invite', 'dave')
+  await test.call('login', other, early)
+  await test.call('void', { subject: 'dave' })
+  t.same(clients.closed.at(-1), early.clientId)
+  await test.call('expel', { user: 'jwt:bob' })
+  t.same(clients.closed.at(-1), 'bob')
+  const last = await clients.connect({ userId: 'jwt:last' })
+  clients.leave(last.clientId)
+  clients.leave(last.clientId)
+  t.same(left, ['ill', 'odd', guest.clientId, early.clientId, 'bob', last.clientId])
+  await test.stop()
 })
