@@ -1,7 +1,8 @@
-import { fork, spawn } from 'node:child_process'
+import { fork } from 'node:child_process'
 import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
 import { setTimeout as delay } from 'node:timers/promises'
+import { childrenOf, encodeAlone } from './encode-alone.mjs'
 import { path } from './processes.mjs'
 import { callIn } from './remote.mjs'
 import { absolute, median, pair } from './table.mjs'
@@ -25,11 +26,8 @@ export async function camera({ quick }) {
   const rows = []
   for (const resolution of resolutions) {
     await call('watch', resolution, 1)
-    const [ffmpeg] = children(lens.pid)
-    const args = readFileSync(`/proc/${ffmpeg}/cmdline`, 'utf8').split('\0').slice(1, -1)
-    const alone = spawn('ffmpeg', ['-y', ...args.map((word) => (word.startsWith('unix:') ? '/dev/null' : word))], {
-      stdio: 'ignore',
-    })
+    const [ffmpeg] = childrenOf(lens.pid)
+    const alone = encodeAlone(ffmpeg)
     await delay(1000)
     const rounds = []
     for (let round = 0; round < (quick ? 1 : 5); round++) {
@@ -50,9 +48,7 @@ export async function camera({ quick }) {
         rows.push(absolute(`  ${viewers} watch: CPU of the process with the driver`, '%', (cpu(lens.pid) - before) / seconds))
       }
     }
-    const ended = once(alone, 'exit')
-    alone.kill('SIGKILL')
-    await ended
+    await alone.end()
     await call('leave')
   }
   const tries = quick ? 3 : 15
@@ -69,8 +65,4 @@ export async function camera({ quick }) {
 function cpu(pid) {
   const [user, system] = readFileSync(`/proc/${pid}/stat`, 'latin1').replace(/^.*\)/, '').trim().split(' ').slice(11, 13)
   return ((Number(user) + Number(system)) / TICKS) * 100
-}
-
-function children(pid) {
-  return readFileSync(`/proc/${pid}/task/${pid}/children`, 'latin1').trim().split(' ').map(Number)
 }

@@ -4,7 +4,7 @@ import { CameraFailure } from './failure.ts'
 import type { Camera } from './source.ts'
 import { holderOf } from './v4l2.ts'
 
-const NO_DEVICE = /No such (file or directory|device)|Cannot open video device|no cameras available|Inappropriate ioctl/i
+const NO_DEVICE = /No such (file or directory|device)|no cameras available|Inappropriate ioctl/i
 const BUSY = /Device or resource busy|in use by another process|failed to acquire camera/i
 const DENIED = /Permission denied|Operation not permitted/i
 const REFUSED = /401 Unauthorized|403 Forbidden/i

@@ -16,8 +16,8 @@ const loopback = { ...simulated, interfaces: ['lo'], localAddresses: true }
 
 t.setTimeout(300_000)
 
-async function startHost(t: Test, settings: object = loopback): Promise<TestHost> {
-  const host = await startTestHost({ builtins: ['camera'], settings: { camera: settings } })
+async function startHost(t: Test, settings: object = loopback, others: string[] = []): Promise<TestHost> {
+  const host = await startTestHost({ builtins: ['camera', ...others], settings: { camera: settings } })
   t.teardown(() => host.stop())
   t.match(await host.reached('camera', 'running', 'failed', 'unavailable'), { state: 'running', runIn: 'process' })
   return host
@@ -62,6 +62,19 @@ void t.test('whoever starts is offered the picture and gets it, and all who may 
   const gone = hears<Viewers>(other, 'camera:viewers', ({ viewers }) => viewers.length === 0)
   client.socket.close()
   await gone
+})
+
+void t.test('who watched and who took a snapshot is in the audit', async (t) => {
+  const host = await startHost(t, loopback, ['audit'])
+  await host.reached('audit', 'running')
+  const client = await subscribed(host, 501)
+  t.match(await new Receiver(t, client).start(), { success: true })
+  t.match(await client.ask('camera:snapshot'), { success: true })
+  const { entries } = (await (await host.client('owner')).ask('audit:recent')) as unknown as { entries: { command?: string }[] }
+  for (const command of ['camera:start', 'camera:snapshot']) {
+    const entry = entries.find((one) => one.command === command)
+    t.match(entry, { kind: 'command', userId: 'telegram:501', module: 'camera', result: 'OK' })
+  }
 })
 
 void t.test('a client that offers is answered, and candidates may come before all else', async (t) => {

@@ -1,5 +1,7 @@
 import { open } from 'node:fs/promises'
 import t from 'tap'
+import { failureOf } from '../../driver/diagnose.ts'
+import type { Camera } from '../../driver/source.ts'
 import { choose, findDevices, hasConnectedSensor, holderOf, parseFormats } from '../../driver/v4l2.ts'
 
 // Of a Logitech C920, as ffmpeg's wiki shows it (https://trac.ffmpeg.org/wiki/Capture/Webcam), and in ffmpeg's form for sizes between bounds.
@@ -125,6 +127,19 @@ void t.test('a Raspberry Pi’s connector shows that a camera is at it', async (
   const nodes = { video0: { name: 'rp1-cfe-csi2_ch0', dev: '81:0', index: '0' } }
   t.equal(await hasConnectedSensor(within(t.testdir(told(nodes))).sys), true)
   t.equal(await hasConnectedSensor('/nowhere'), false)
+})
+
+void t.test('why a camera cannot be opened is in what ffmpeg says, version 5.1 and 7.1', async (t) => {
+  const camera = { device: '/dev/null', name: 'Cam', kind: 'v4l2' } as Camera
+  const opening = (why: string) => [
+    `[video4linux2,v4l2 @ 0x557fa6380880] Cannot open video device /dev/null: ${why}\n/dev/null: ${why}`,
+    `[video4linux2,v4l2 @ 0x55555cedc200] Cannot open video device /dev/null: ${why}\n[in#0 @ 0x55555cedbf40] Error opening input: ${why}`,
+  ]
+  for (const [why, code] of [
+    ['Permission denied', 'CAMERA_PERMISSION'],
+    ['No such file or directory', 'CAMERA_UNPLUGGED'],
+  ] as const)
+    for (const said of opening(why)) t.equal((await failureOf(camera, said)).code, code, said)
 })
 
 void t.test('who has a file open is found by name', async (t) => {
