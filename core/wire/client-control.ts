@@ -10,7 +10,7 @@ import { describe, groupOn, type Hub, roomOf } from './hub.ts'
 import type { Module } from './module.ts'
 import type { Tokens } from './policy.ts'
 
-const most = { rooms: 256, text: 200, token: 8192, asked: 64, waitMs: 600_000 }
+const most = { rooms: 256, text: 200, asked: 64, waitMs: 600_000 }
 
 /** The capability `clients` of one plugin. It reaches those on the plugin's own namespaces, and no others. */
 export function createClientControl(parts: { hub: Hub; connections: () => Connections; module: Module }): ClientOps {
@@ -26,7 +26,7 @@ export function createClientControl(parts: { hub: Hub; connections: () => Connec
   }
   const bearer = (token: unknown): Promise<Session> =>
     tokens()
-      .session(text(token, most.token))
+      .session(token)
       .catch((error: unknown) => {
         throw error instanceof Refusal ? refuse('AUTH_INVALID', error.data.reason) : error
       })
@@ -95,7 +95,7 @@ export function createClientControl(parts: { hub: Hub; connections: () => Connec
   }
 }
 
-function text(value: unknown, longest = most.text): string {
-  if (typeof value === 'string' && value !== '' && value.length <= longest) return value
-  throw new TypeError(`Not a text of 1 to ${longest} characters.`)
+function text(value: unknown): string {
+  if (typeof value === 'string' && value !== '' && value.length <= most.text) return value
+  throw new TypeError(`Not a text of 1 to ${most.text} characters.`)
 }

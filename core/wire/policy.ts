@@ -47,8 +47,8 @@ export interface Policy {
 export type Requester = Pick<Caller, 'userId' | 'roles' | 'claims'>
 
 export interface Tokens extends Pick<Clients, 'issue' | 'revoke'> {
-  /** Whose token this is. Rejects with a Refusal. */
-  session(token: string): Promise<Session>
+  /** Whose token this is. Rejects with a Refusal, whatever it is given. */
+  session(token: unknown): Promise<Session>
   /** Whether it was revoked since it was known. */
   isRevoked(session: Session): boolean
 }
