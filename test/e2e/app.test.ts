@@ -3,6 +3,8 @@ import { join } from 'node:path'
 import t from 'tap'
 import { listen, logIn, placeFor, until } from './app.ts'
 
+t.setTimeout(300_000)
+
 void t.test(
   'by the one-time link one is in, a reload keeps one in, a second tab has a token of its own, and figures change',
   async (t) => {

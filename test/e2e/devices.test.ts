@@ -2,6 +2,8 @@ import t from 'tap'
 import { Session } from '../../plugins/audio/test/server.ts'
 import { logIn, placeFor, until } from './app.ts'
 
+t.setTimeout(300_000)
+
 void t.test('the volume follows the slider and the sound server, and the output that is chosen', async (t) => {
   const session = await new Session(t).start('PipeWire')
   await session.plug('PipeWire', 'speaker', 'Speaker')

@@ -7,6 +7,8 @@ import t, { type Test } from 'tap'
 import type { Place } from '../cli/daemon.ts'
 import { listen, logIn, placeFor, until } from './app.ts'
 
+t.setTimeout(300_000)
+
 /** Servers of TCP and UDP that keep the first line of whoever comes. */
 async function ears(t: Test) {
   const heard: string[] = []

@@ -186,7 +186,9 @@ export class SimulatedNetworkManager implements Bus {
     const paths = heard.map((network) => {
       const path = `${root}/AccessPoint/${air.indexOf(network) + 1}`
       const { ssid, hidden, signal, frequency, security = 0 } = network
-      const name = { Ssid: Buffer.from(hidden ? '' : ssid), HwAddress: `02:00:00:00:01:0${air.indexOf(network)}` }
+      // One that hides its name is known by it to who has joined.
+      const isTold = !hidden || this.#get(device, wireless)['ActiveAccessPoint'] === path
+      const name = { Ssid: Buffer.from(isTold ? ssid : ''), HwAddress: `02:00:00:00:01:0${air.indexOf(network)}` }
       const Strength = Math.min(100, signal + Math.round(Math.random() * 8) - 4)
       const about = { Frequency: frequency, Flags: security ? 1 : 0, WpaFlags: 0, RsnFlags: security }
       this.#set(path, `${nm}.AccessPoint`, { ...name, ...about, Strength, LastSeen: Math.floor(uptime()) })
@@ -259,7 +261,9 @@ export class SimulatedNetworkManager implements Bus {
     ]
     this.#set(config, `${nm}.IP4Config`, { AddressData, Gateway, NameserverData })
     this.#set(device, deviceInterface, { Ip4Config: config })
-    this.#set(device, wireless, { ActiveAccessPoint: `${root}/AccessPoint/${air.indexOf(network) + 1}`, Bitrate: 130_000 })
+    const accessPoint = `${root}/AccessPoint/${air.indexOf(network) + 1}`
+    this.#set(accessPoint, `${nm}.AccessPoint`, { Ssid: Buffer.from(network.ssid) })
+    this.#set(device, wireless, { ActiveAccessPoint: accessPoint, Bitrate: 130_000 })
     this.#set(active, activeInterface, { State: 2 })
   }
 

@@ -47,11 +47,12 @@ void t.test(
   'a network goes and comes back as scans tell, and a hidden one is joined by its name',
   { buffered: true },
   async (t) => {
-    const { client, has } = await start(t)
+    const { wifi, client, has } = await start(t)
     t.ok(has('Simulated bus'))
     t.same(await client.ask('wifi:scan'), { success: true })
     t.notOk(has('Simulated bus'))
     t.same(await client.ask('wifi:connect', { ssid: 'Simulated hidden', password: '12345678', hidden: true }), { success: true })
+    t.match(wifi.latest('wifi:status'), { ssid: 'Simulated hidden', connected: true })
     t.same(await client.ask('wifi:scan'), { success: true })
     t.ok(has('Simulated bus'))
   },

@@ -2,6 +2,8 @@ import { asSchema, core, type Schema, title, unitOf } from './fields.ts'
 import { formatBytes, formatDuration, formatNumber, formatTime, t } from './text.ts'
 
 const most = { rows: 50, columns: 8, depth: 6, text: 2000 }
+/** What lies deeper is folded: a table stays one. */
+const openDepth = 2
 
 /** A value of a module, read with the help of its schema. It may hold anything: what does not fit is shown as it is. */
 export function Value({ name, value, schema, depth = 0 }: { name: string; value: unknown; schema: Schema; depth?: number }) {
@@ -11,6 +13,14 @@ export function Value({ name, value, schema, depth = 0 }: { name: string; value:
   if (typeof value === 'number') return <span class="figure">{figure(name, value, shape)}</span>
   if (typeof value === 'string') return <span class="text">{value.slice(0, most.text) || '–'}</span>
   if (depth >= most.depth) return <code>{JSON.stringify(value).slice(0, most.text)}</code>
+  const count = Object.keys(value).length
+  if (depth === openDepth && count > 0 && !(Array.isArray(value) && value.every(isSmall)))
+    return (
+      <details>
+        <summary>{t('value.entries', { count })}</summary>
+        <Value name={name} value={value} schema={schema} depth={depth + 1} />
+      </details>
+    )
   if (Array.isArray(value)) return <List name={name} values={value} items={asSchema(shape.items)} depth={depth} />
   const properties = shape.properties ?? {}
   return (
