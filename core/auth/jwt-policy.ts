@@ -112,8 +112,10 @@ export class JwtPolicy implements Policy {
         'jti' in what
           ? this.#revocations.add(`jti ${what.jti}`, now + most.lifetimeS)
           : this.#revocations.add(`sub ${what.subject}`, now)
-      await added.finally(() => this.#endRevoked())
-      this.#parts.tellOthers(this.#parts.id)
+      await added.finally(() => {
+        this.#endRevoked()
+        this.#parts.tellOthers(this.#parts.id)
+      })
     },
   }
 

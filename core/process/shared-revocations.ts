@@ -7,7 +7,7 @@ interface Tables {
   revoked: { plugin: string; what: string; time_s: number }
 }
 
-const migrations: StoreMigrations = {
+export const migrations: StoreMigrations = {
   '0001_first': {
     up: (db) =>
       db.schema
