@@ -1,5 +1,5 @@
-import { createPublicKey, randomBytes } from 'node:crypto'
-import { mkdir, readFile } from 'node:fs/promises'
+import { createPublicKey, randomBytes, randomUUID } from 'node:crypto'
+import { link, mkdir, readFile, rm } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import type { JWTVerifyGetKey, KeyObject } from 'jose'
 import type { AuthConfig } from '../config/types.ts'
@@ -38,16 +38,18 @@ export async function configuredTrust(jose: Jose, config: AuthConfig): Promise<T
 
 /** The key that Patchbay itself signs with for a plugin; made if `create` says so. */
 export async function ownKey(file: string, create: boolean): Promise<Uint8Array | undefined> {
-  const text = await readFile(file, 'utf8').catch((error: NodeJS.ErrnoException) => {
+  const read = async () => secret(await readFile(file, 'utf8'), file)
+  return read().catch(async (error: NodeJS.ErrnoException) => {
     if (error.code !== 'ENOENT') throw error
-    return undefined
+    if (!create) return undefined
+    await mkdir(dirname(file), { recursive: true, mode: 0o700 })
+    const fresh = `${file}-${randomUUID()}`
+    await writeWhole(fresh, `${randomBytes(least.secretBytes).toString('base64url')}\n`, { mode: 0o600 })
+    // Of several that are made at once the first is the key, for all.
+    await link(fresh, file).catch(() => undefined)
+    await rm(fresh)
+    return read()
   })
-  if (text !== undefined) return secret(text, file)
-  if (!create) return undefined
-  await mkdir(dirname(file), { recursive: true, mode: 0o700 })
-  const made = randomBytes(least.secretBytes).toString('base64url')
-  await writeWhole(file, `${made}\n`, { mode: 0o600 })
-  return secret(made, file)
 }
 
 function secret(text: string, file: string): Uint8Array {

@@ -131,7 +131,7 @@ for (const runIn of ['host', 'process'] as const)
       { mediaId: 'film 1', progress: 40, stage: 'render' },
       { mediaId: 'film 1', progress: 40, stage: 'encode', message: 'soon' },
     ])
-    await late.ask('subscribeMedia', 'film 1')
+    t.match(await late.ask('subscribeMedia', 'film 1'), { success: true })
     t.strictSame(late.of('mediaProgress'), one.of('mediaProgress').slice(1), 'who is late gets the current stage before the ack')
     t.match(await one.ask('unsubscribeMedia', 'film 1'), { success: true, mediaId: 'film 1' })
     t.match(await report('film%201/complete', { url: 'https://x/y', metadata: { a: 1 } }), { status: 202 })

@@ -232,6 +232,14 @@ void t.test('a token comes in the handshake, in a header, or as a cookie of our 
   )
 })
 
+void t.test('the first tokens, issued at once, are all of one key', async (t) => {
+  const host = await startVault(t)
+  const tokens = await Promise.all(['a', 'b', 'c', 'd', 'e'].map((subject) => host.token('vault', ['keeper'], { subject })))
+  const known = await Promise.all(tokens.map((token) => tryToken(t, host, token)))
+  t.same(known, ['jwt:a', 'jwt:b', 'jwt:c', 'jwt:d', 'jwt:e'])
+  t.same(await readdir(join(host.dataDir, 'jwt/vault')), ['key'])
+})
+
 void t.test('keys of its own are the plugin’s alone, and lie where only the daemon reads', async (t) => {
   const host = await startVault(t)
   await t.rejects(readdir(join(host.dataDir, 'jwt')), { code: 'ENOENT' }, 'there is none before it is needed')
