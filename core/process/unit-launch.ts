@@ -1,5 +1,6 @@
 import { once } from 'node:events'
-import { chmod, mkdir, rm, writeFile } from 'node:fs/promises'
+import { constants } from 'node:fs'
+import { chmod, mkdir, open, rm, writeFile } from 'node:fs/promises'
 import { createServer, type Socket } from 'node:net'
 import { join, relative } from 'node:path'
 import type { DBus } from '../plugin/capabilities.ts'
@@ -29,12 +30,12 @@ const comeMs = 30_000
 export function createUnitLaunch({ directory, bus, busAddress }: UnitLaunchParts): Launch {
   return async (request) => {
     const { id, dir, entry, grants = [] } = request
-    if (request.storeDir) throw new Error('In a service of its own a plugin cannot keep a store yet.')
     const place = join(directory, id)
     const [copied, socket] = [join(place, 'package'), join(place, 'channel')]
     await mkdir(place, { recursive: true, mode: 0o755 })
     await chmod(place, 0o755)
     await copyReadable(dir, copied, request.digest)
+    if (request.storeDir) await openStoreDirectory(request.storeDir)
     await writeArguments(place, request)
     const services = grants.filter((grant) => grant.startsWith('dbus:')).map((grant) => grant.slice('dbus:'.length))
     await rm(join(place, 'bus'), { force: true })
@@ -53,13 +54,28 @@ export function createUnitLaunch({ directory, bus, busAddress }: UnitLaunchParts
 }
 
 async function writeArguments(place: string, request: LaunchRequest): Promise<void> {
-  const { grants = [], closed, child } = request
+  const { grants = [], closed, child, storeDir } = request
   const [dir, policyFile] = [join(place, 'package'), join(place, 'policy.json')]
-  const doors = { dir, grants, closed, program: child.file, scratch: '/tmp', policyFile, connects: true }
+  const doors = { dir, grants, closed, program: child.file, scratch: '/tmp', policyFile, connects: true, storeDir }
   const args = [...(await nodeArguments(doors)), ...programArguments(request)]
   await writeFile(policyFile, await policy(dir, child.file))
   await writeFile(join(place, 'arguments'), args.map((arg) => `${arg}\n`).join(''))
   for (const file of [policyFile, join(place, 'arguments')]) await chmod(file, 0o644)
+}
+
+/**
+ * Makes a store one that whoever the service runs as may write, today and another day, and the daemon may read for a backup: the directories
+ * above let nobody else get there, and of all services it is in this one's sight alone. A link that the plugin left there is not followed.
+ */
+async function openStoreDirectory(storeDir: string): Promise<void> {
+  await mkdir(storeDir, { recursive: true, mode: 0o700 })
+  await chmod(storeDir, 0o777)
+  for (const [name, make] of Object.entries({ 'store.db': constants.O_CREAT, 'store.db-wal': 0, 'store.db-shm': 0 })) {
+    const file = await open(join(storeDir, name), constants.O_WRONLY | constants.O_NOFOLLOW | make).catch(() => undefined)
+    // What a service made is not the daemon's; it has the mode of `store.db`.
+    await file?.chmod(0o666).catch(() => undefined)
+    await file?.close()
+  }
 }
 
 /** Starts the service and waits for its process. After the first nobody can connect. */

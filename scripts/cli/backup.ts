@@ -8,6 +8,7 @@ import { parseArgs } from 'node:util'
 import { Header, Pack, ReadEntry } from 'tar'
 import { resolvePaths } from '../../core/config/paths.ts'
 import { auditPath, configNames, format, isKept, type Manifest, manifestName, workshopPath } from './backup-format.ts'
+import { asOwnerOf } from './become.ts'
 import { copyStores } from './copy-stores.ts'
 import type { Installation } from './main.ts'
 
@@ -25,15 +26,17 @@ export async function backup(args: string[], { root, commandName }: Installation
 
   const leftOut: string[] = []
   const config = configNames.map((name) => ({ path: join(configDir, name), name: `config/${name}` }))
-  const stored = await copyStores(await filesBelow(dataDir, values['with-audit'] === true, leftOut), dataDir)
+  const files = await filesBelow(dataDir, values['with-audit'] === true, leftOut)
+  // Strangers' plugins write these databases.
+  const stored = await asOwnerOf(dataDir, () => copyStores(files, dataDir))
   let count = 0
   try {
     await writeTo(file, async (output) => {
       // Names and modes of this machine's users say nothing elsewhere.
       const pack = new Pack({ gzip: true, portable: true })
       const written = pipeline(Readable.from(pack, { objectMode: false }), output)
-      const [files] = await Promise.all([fill(pack, manifest, [...config, ...stored.files]), written])
-      count = files
+      const [packed] = await Promise.all([fill(pack, manifest, [...config, ...stored.files]), written])
+      count = packed
     })
   } finally {
     await stored.end()

@@ -40,6 +40,7 @@ const contract = (id: string, capabilities: NonNullable<Contract['capabilities']
       timeoutMs: 200_000,
     },
     [`${id}:hang`]: {},
+    ...(capabilities.store && { [`${id}:count`]: {} }),
   },
 })
 const code = (id: string) => `import { readFile } from 'node:fs/promises'
@@ -52,6 +53,14 @@ export default definePlugin(contract, {
       return { exitCode, output: stdout + stderr }
     })
     ctx.handle('${id}:hang', () => { for (;;); })
+    const up = (db) => db.schema.createTable('times').addColumn('id', 'integer', (column) => column.primaryKey()).execute()
+    const down = (db) => db.schema.dropTable('times').execute()
+    let store
+    if (contract.capabilities.store) ctx.handle('${id}:count', async () => {
+      const { db } = await (store ??= ctx.store.open({ '1': { up, down } }))
+      await db.insertInto('times').defaultValues().execute()
+      return { times: (await db.selectFrom('times').selectAll().execute()).length }
+    })
   },
 })
 `
@@ -251,6 +260,31 @@ void t.test('with a device granted it may open the kinds that the daemon may, an
   for (const device of ['/dev/vda', '/dev/mem', '/dev/kmsg', '/dev/ttyS0'])
     t.match(await inside('watcher', `head -c 1 ${device}`), /Permission denied|Operation not permitted|No such file/, device)
   t.equal(await inside('watcher', 'find /run -type s 2>/dev/null'), '')
+})
+
+void t.test('with a store granted it keeps what it was told, whoever it runs as, and sees no other store', async (t) => {
+  await sh('runuser -u patchbay -- mkdir -m 700 -p /var/lib/patchbay/store/other')
+  await dropIn('keeper', { exec: ['bash'], store: true })
+  t.match(await enable('keeper', 'exec:bash', 'store'), { containment: { level: 'contained' } })
+  t.match(await owner.ask('keeper:count'), { success: true, times: 1 })
+  t.equal(await inside('keeper', 'ls /var/lib/patchbay/store'), 'keeper')
+  t.match(await inside('keeper', 'touch /var/lib/patchbay/mine'), /Read-only file system|Permission denied/)
+  const store = '/var/lib/patchbay/store/keeper'
+  t.equal(await sh(`stat -c %u ${store}/store.db-wal`), await inside('keeper', 'id -u'))
+
+  await owner.ask('host:disable', { id: 'keeper' })
+  await row('keeper', ({ state }) => state === 'disabled')
+  // Another time systemd may give it another number.
+  await sh(`chown 61999:61999 $(find ${store} -type f ! -user patchbay)`)
+  await owner.ask('host:enable', { id: 'keeper' })
+  await running('keeper')
+  t.match(await owner.ask('keeper:count'), { success: true, times: 2 })
+
+  await sh('patchbay backup /root/backup.tar.gz')
+  t.match(await sh('tar -tzf /root/backup.tar.gz'), 'data/store/keeper/store.db')
+  await sh('patchbay plugins remove keeper --data')
+  t.equal(await sh('ls /var/lib/patchbay/store'), 'other')
+  await sh('rmdir /var/lib/patchbay/store/other; rm /root/backup.tar.gz')
 })
 
 void t.test('the daemon can start these services and no others, and nobody else can', async (t) => {

@@ -97,14 +97,14 @@ void t.test('added while the daemon runs it is off; switched on, updated, rolled
     err: `lamp: It came from a file. To look there again: npx patchbay plugins add ${second}\n`,
   })
   t.match(await said(place, 'disable', 'lamp'), { code: 0 })
-  const data = join(place.dataDir, 'plugin-data/lamp')
+  const data = join(place.dataDir, 'store/lamp')
   const laidOut = join(place.dataDir, 'confined')
   await mkdir(join(laidOut, 'lamp/package'), { recursive: true })
   await mkdir(data, { recursive: true })
   await writeFile(join(data, 'store'), 'kept')
   t.match(await said(place, 'remove', 'lamp'), {
     code: 0,
-    out: /^Removed lamp\. What it kept stays in .*plugin-data\/lamp; .* --data\n$/,
+    out: /^Removed lamp\. What it kept stays in .*store\/lamp; .* --data\n$/,
   })
   t.same(await inPlugins(place), ['.patchbay'])
   t.same(await readdir(laidOut), [])
@@ -114,7 +114,7 @@ void t.test('added while the daemon runs it is off; switched on, updated, rolled
   t.equal(await readFile(join(data, 'store'), 'utf8'), 'kept')
   t.match(await said(place, 'rollback', 'lamp'), { code: 1, err: 'There is no earlier version of lamp here.\n' })
   t.match(await said(place, 'remove', 'lamp', '--data'), { code: 0, out: 'Removed lamp and what it kept.\n' })
-  t.same(await readdir(join(place.dataDir, 'plugin-data')), [])
+  t.same(await readdir(join(place.dataDir, 'store')), [])
 })
 
 void t.test('on a terminal its owner is asked', async (t) => {

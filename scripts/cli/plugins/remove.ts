@@ -10,8 +10,8 @@ import { readDisk } from '../without-daemon.ts'
 import { enterDataDir, forgetConsent, openConfig } from './install.ts'
 import { inWorkshop, remove as removeTree } from './workshop.ts'
 
-/** Where a plugin keeps what is its own, and where the service lays out what a plugin's process sees. */
-const [dataName, laidOutName] = ['plugin-data', 'confined']
+/** Where a plugin's store lies, and where the service lays out what a plugin's process sees. */
+const [storeName, laidOutName] = ['store', 'confined']
 
 /** Takes a plugin away that lies in the data directory, installed or dropped in; what it kept only if that is asked for. */
 export async function remove(args: string[], installation: Installation): Promise<void> {
@@ -19,7 +19,7 @@ export async function remove(args: string[], installation: Installation): Promis
   const [id] = positionals
   if (id === undefined || positionals.length > 1) throw usage('remove <id> [--data]', installation)
   const dataDir = await enterDataDir(installation)
-  const data = idPattern.test(id) ? join(dataDir, dataName, id) : undefined
+  const data = idPattern.test(id) ? join(dataDir, storeName, id) : undefined
   const hasData = data !== undefined && (await lstat(data).then(Boolean, () => false))
   await inWorkshop(dataDir, async ({ pluginsDir, work, previous }) => {
     const { found } = await readDisk(installation)

@@ -2,7 +2,7 @@
 // real one, with what it keeps them from: test/lab/contain.test.ts.
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { chmod, mkdir, readdir, readFile, stat, symlink, writeFile } from 'node:fs/promises'
+import { chmod, mkdir, readdir, readFile, rm, stat, symlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { defineInterface } from 'dbus-native'
 import t, { type Test } from 'tap'
@@ -95,14 +95,26 @@ class StandIn {
 const lamp = (capabilities: NonNullable<Contract['capabilities']>): Contract => ({
   id: 'lamp',
   capabilities,
-  commands: { 'lamp:pid': {}, 'lamp:read': { payload: { type: 'string' } }, 'lamp:call': {} },
+  commands: { 'lamp:pid': {}, 'lamp:read': { payload: { type: 'string' } }, 'lamp:call': {}, 'lamp:count': {} },
 })
 const body = `import { readFile } from 'node:fs/promises'
 import { definePlugin } from 'patchbay/plugin'
 const contract = JSON.parse(await readFile(new URL('./contract.json', import.meta.url), 'utf8'))
+const migrations = {
+  '1': {
+    up: (db, sql) => sql\`create table times (id integer primary key)\`.execute(db),
+    down: (db, sql) => sql\`drop table times\`.execute(db),
+  },
+}
 export default definePlugin(contract, { start(ctx) {
+  let store
   ctx.handle('lamp:pid', () => ({ pid: process.pid, from: import.meta.url }))
   ctx.handle('lamp:read', async (path) => ({ text: await readFile(path, 'utf8') }))
+  ctx.handle('lamp:count', async () => {
+    const { db, sql } = await (store ??= ctx.store.open(migrations))
+    await sql\`insert into times default values\`.execute(db)
+    return (await sql\`select count(*) as times from times\`.execute(db)).rows[0]
+  })
   ctx.handle('lamp:call', async () => {
     const about = { service: 'org.example.Granted', path: '/', interface: 'org.example.Granted', method: 'Hello' }
     const [said] = await ctx.dbus.call(about)
@@ -188,6 +200,29 @@ void t.test('a plugin is a service: laid out for it, spoken with, ended with it'
   t.equal((await stat(join(confined, 'lamp/package'))).mtimeMs, mtimeMs, 'the copy is made anew when the package has changed')
   process.kill(standIn.pid as number, 'SIGKILL')
   t.match(await host.reached('lamp', 'failed'), { reason: 'Its process was ended by SIGKILL.' })
+})
+
+void t.test('what it keeps lies where whoever it runs as may write, and the daemon may read', async (t) => {
+  const { host } = await startLab(t, { store: true }, 'patchbay-plugin@lamp.service')
+  const store = join(host.dataDir, 'store/lamp')
+  const mode = async (path: string) => ((await stat(path)).mode & 0o777).toString(8)
+  await host.reached('lamp', 'running')
+  t.same([await mode(store), await mode(join(store, 'store.db'))], ['777', '666'])
+  t.equal(await mode(join(store, '..')), '700', 'nobody else gets there')
+  const owner = await host.client('owner')
+  t.match(await owner.ask('lamp:count'), { success: true, times: 1 })
+  t.equal(await mode(join(store, 'store.db-wal')), '666', 'as the database has it')
+  await owner.ask('host:disable', { id: 'lamp' })
+  await owner.ask('host:enable', { id: 'lamp' })
+  t.match(await owner.ask('lamp:count'), { success: true, times: 2 })
+
+  await owner.ask('host:disable', { id: 'lamp' })
+  const secret = join(await temporary(t), 'secret')
+  await writeFile(secret, '', { mode: 0o600 })
+  await rm(join(store, 'store.db-shm'), { force: true })
+  await symlink(secret, join(store, 'store.db-shm'))
+  t.match(await owner.ask('host:enable', { id: 'lamp' }), { state: 'running' })
+  t.equal(await mode(secret), '600', 'a link that it left is not followed')
 })
 
 void t.test('on the bus it finds what it was granted', async (t) => {
