@@ -9,7 +9,8 @@ const lookMs = 1000
 /** Milliseconds between the end of the channel and that of a process that ends by itself. */
 const partingMs = 1000
 const longestLine = 8192
-const heapIsFull = /FATAL ERROR: .*(heap limit|out of memory)/i
+/** V8 has several words for it: `FATAL ERROR: Reached heap limit`, `# Fatal JavaScript out of memory`, `# Fatal process out of memory`. */
+const heapIsFull = /^(# )?fatal .*(heap limit|out of memory)/i
 
 export interface PluginProcessParts {
   readonly launched: Launched
