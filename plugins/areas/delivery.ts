@@ -1,4 +1,5 @@
-import type { Posted, Repository } from './repository.ts'
+import type { Posted } from './events.ts'
+import type { Repository } from './repository.ts'
 
 /** How a connection wants its events, and how far it has come. */
 export interface Wishes {

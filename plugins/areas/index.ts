@@ -1,9 +1,10 @@
 import { definePlugin } from 'patchbay/plugin'
 import { areas } from './contract.ts'
 import { Delivery } from './delivery.ts'
+import { iso, type Posted } from './events.ts'
 import { migrations, type Tables } from './migrations.ts'
 import { Pairings } from './pairings.ts'
-import { iso, type Outcome, type Posted, Repository } from './repository.ts'
+import { type Outcome, Repository } from './repository.ts'
 import { clientIdOf, Visitors } from './visitors.ts'
 
 export default definePlugin(areas, {

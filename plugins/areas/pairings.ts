@@ -1,9 +1,8 @@
 import { randomInt, randomUUID } from 'node:crypto'
-import type { Clients, OpenStore } from 'patchbay/plugin'
-import type { Tables } from './migrations.ts'
-import { iso, type Repository } from './repository.ts'
+import type { Clients } from 'patchbay/plugin'
+import { type Db, iso } from './events.ts'
+import type { Repository } from './repository.ts'
 
-type Db = OpenStore<Tables>['db']
 type Refusal = 'PAIRING_NOT_FOUND' | 'PAIRING_FULL'
 
 const most = { open: 100, ofAnAddress: 10 }
