@@ -10,7 +10,7 @@ const lookMs = 1000
 const partingMs = 1000
 const longestLine = 8192
 /** V8 has several words for it: `FATAL ERROR: Reached heap limit`, `# Fatal JavaScript out of memory`, `# Fatal process out of memory`. */
-const heapIsFull = /^(# )?fatal .*(heap limit|out of memory)/i
+const heapIsFull = /(FATAL ERROR|# Fatal \w+).*(heap limit|out of memory)/
 
 export interface PluginProcessParts {
   readonly launched: Launched
